@@ -1,0 +1,7 @@
+//! Proof engine, signatures and hashing of the zkcredit ledger.
+//!
+//! The crate does no input or output and knows nothing of Python. Dependencies
+//! point one way: `group` → `hash`, `generators` → `transcript` → `sigma`,
+//! `bbs`, `bls` → `engine`.
+
+pub mod error;
