@@ -1,0 +1,1 @@
+"""The demonstration: half a year of real cardholders' lives through hidden credit lines."""
