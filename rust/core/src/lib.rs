@@ -5,3 +5,5 @@
 //! `bbs`, `bls` → `engine`.
 
 pub mod error;
+pub mod group;
+pub mod secret;

@@ -1,0 +1,122 @@
+//! G2, the subgroup of prime order r of the twist E'(Fp2).
+
+use std::fmt;
+
+use blst::{blst_p2, blst_p2_affine};
+
+use super::ops::impl_group_ops;
+use super::{Hex, Scalar, ffi};
+
+/// A point of G2, not infinity.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct G2Affine(pub(super) blst_p2_affine);
+
+/// A point of G2 in Jacobian coordinates; may be the identity, which is also
+/// the default. Made from members of G2 alone, so always in the subgroup.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct G2(blst_p2);
+
+impl G2Affine {
+    /// Byte length of the compressed encoding.
+    pub const COMPRESSED: usize = 96;
+
+    /// The standard generator (P2 of the BBS draft).
+    pub fn generator() -> Self {
+        G2Affine(ffi::p2_generator())
+    }
+
+    /// Decodes a compressed point: x.c1 ‖ x.c0, 48 big-endian bytes each,
+    /// top bit set, third bit telling the larger y. `None` if a coordinate is
+    /// not below p, the point is not in G2, or for infinity.
+    pub fn from_compressed(bytes: &[u8; 96]) -> Option<Self> {
+        if bytes[0] & 0xc0 != 0x80 {
+            return None;
+        }
+        let point = ffi::p2_uncompress(bytes)?;
+        ffi::p2_affine_in_g2(&point).then_some(G2Affine(point))
+    }
+
+    /// x and the sign of y, 96 bytes.
+    pub fn to_compressed(&self) -> [u8; 96] {
+        ffi::p2_compress(&self.0)
+    }
+
+    /// k·self, constant time (but for k = 0).
+    pub fn mul(&self, k: &Scalar) -> G2 {
+        G2(ffi::p2_mult(&self.to_g2().0, &k.to_raw()))
+    }
+
+    /// Jacobian form.
+    pub fn to_g2(&self) -> G2 {
+        G2(ffi::p2_from_affine(&self.0))
+    }
+}
+
+impl G2 {
+    /// The neutral element (infinity).
+    pub fn identity() -> Self {
+        Self::default()
+    }
+
+    /// Whether this is the neutral element.
+    pub fn is_identity(&self) -> bool {
+        ffi::p2_is_inf(&self.0)
+    }
+
+    /// self + other, cheaper than with two Jacobian points.
+    pub fn add_affine(&self, other: &G2Affine) -> Self {
+        G2(ffi::p2_add_affine(&self.0, &other.0))
+    }
+
+    /// Affine form (one inversion); `None` for the identity.
+    pub fn to_affine(&self) -> Option<G2Affine> {
+        (!self.is_identity()).then(|| G2Affine(ffi::p2_to_affine(&self.0)))
+    }
+
+    /// Wraps blst's hash to G2, whose results are in the subgroup.
+    pub(super) fn from_hash(point: blst_p2) -> Self {
+        G2(point)
+    }
+
+    fn add_ref(&self, other: &Self) -> Self {
+        G2(ffi::p2_add(&self.0, &other.0))
+    }
+
+    fn sub_ref(&self, other: &Self) -> Self {
+        G2(ffi::p2_add(&self.0, &ffi::p2_neg(&other.0)))
+    }
+
+    fn neg_ref(&self) -> Self {
+        G2(ffi::p2_neg(&self.0))
+    }
+}
+
+impl_group_ops!(G2);
+
+impl std::ops::Mul<&Scalar> for &G2Affine {
+    type Output = G2;
+    fn mul(self, k: &Scalar) -> G2 {
+        G2Affine::mul(self, k)
+    }
+}
+
+impl From<G2Affine> for G2 {
+    fn from(point: G2Affine) -> G2 {
+        point.to_g2()
+    }
+}
+
+impl fmt::Debug for G2Affine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "G2Affine({})", Hex(&self.to_compressed()))
+    }
+}
+
+impl fmt::Debug for G2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_affine() {
+            Some(point) => write!(f, "G2({})", Hex(&point.to_compressed())),
+            None => write!(f, "G2(identity)"),
+        }
+    }
+}
