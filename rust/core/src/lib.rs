@@ -5,5 +5,7 @@
 //! `bbs`, `bls` → `engine`.
 
 pub mod error;
+pub mod generators;
 pub mod group;
 pub mod secret;
+pub mod transcript;

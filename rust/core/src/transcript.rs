@@ -1,0 +1,134 @@
+//! Fiat–Shamir transcripts over SHAKE128.
+//!
+//! Two layers. [`Sponge`] is the duplex sponge of draft-irtf-cfrg-fiat-shamir
+//! (suite SHAKE128), byte for byte: a 32-byte session identifier padded to one
+//! rate block, then everything absorbed, without separators; [`codec`] holds the
+//! draft's encodings. [`Transcript`] is what the proof engine uses on top of it:
+//! labelled, length-prefixed messages and exactly one challenge, which consumes
+//! the transcript, so nothing can be absorbed after it by mistake.
+//!
+//! Everything that enters a transcript is public; nothing here is constant-time
+//! in the values (SHAKE128 itself has no data-dependent branches).
+
+pub mod codec;
+
+use sha3::digest::{ExtendableOutput, Update, XofReader};
+use sha3::{Shake128, Shake128Reader};
+
+use crate::group::Scalar;
+
+/// Rate of SHAKE128 in bytes: the block the session identifier is padded to.
+const RATE: usize = 168;
+
+/// Domain separator of [`derive_session_id`], itself used as a session identifier.
+const SESSION_DERIVATION_ID: &[u8; 32] = b"irtf-cfrg-fiat-shamir/session-id";
+
+/// Bytes squeezed for one scalar challenge: 32 of the field and 16 against bias.
+pub const CHALLENGE_LEN: usize = 48;
+
+/// The XOF duplex sponge of draft-irtf-cfrg-fiat-shamir with SHAKE128.
+#[derive(Clone)]
+pub struct Sponge {
+    absorbed: Shake128,
+    reader: Option<Shake128Reader>,
+}
+
+impl Sponge {
+    /// `Init`: a sponge that has absorbed the session identifier and 136 zero bytes.
+    #[must_use]
+    pub fn new(session_id: &[u8; 32]) -> Self {
+        let mut block = [0u8; RATE];
+        block[..32].copy_from_slice(session_id);
+        let mut absorbed = Shake128::default();
+        absorbed.update(&block);
+        Sponge {
+            absorbed,
+            reader: None,
+        }
+    }
+
+    /// `Absorb`: append bytes to the input. Absorbing is associative, and the
+    /// empty string changes nothing (a running squeeze goes on).
+    pub fn absorb(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.absorbed.update(bytes);
+            self.reader = None;
+        }
+    }
+
+    /// `Squeeze`: the next bytes of the output over all that was absorbed so far.
+    /// Squeezing twice without absorbing goes on in the same output stream.
+    pub fn squeeze(&mut self, out: &mut [u8]) {
+        if self.reader.is_none() && out.is_empty() {
+            return;
+        }
+        let absorbed = &self.absorbed;
+        self.reader
+            .get_or_insert_with(|| absorbed.clone().finalize_xof())
+            .read(out);
+    }
+
+    /// `DecodeField(Squeeze(48), r, 1)`: the next scalar challenge.
+    #[must_use]
+    pub fn squeeze_scalar(&mut self) -> Scalar {
+        let mut wide = [0u8; CHALLENGE_LEN];
+        self.squeeze(&mut wide);
+        Scalar::from_wide_le(&wide)
+    }
+}
+
+/// `DeriveSessionID`: 32 bytes that stand for an application's tag. The tag must
+/// name protocol, version, hash, curve and use without ambiguity.
+#[must_use]
+pub fn derive_session_id(tag: &[u8]) -> [u8; 32] {
+    let mut sponge = Sponge::new(SESSION_DERIVATION_ID);
+    sponge.absorb(tag);
+    let mut id = [0u8; 32];
+    sponge.squeeze(&mut id);
+    id
+}
+
+/// The proof engine's transcript: labelled messages in, one challenge out.
+///
+/// A message is absorbed as `u16-be(len label) ‖ label ‖ u64-be(len bytes) ‖ bytes`,
+/// so the absorbed stream parses in one way only.
+#[derive(Clone)]
+pub struct Transcript {
+    sponge: Sponge,
+}
+
+impl Transcript {
+    /// A transcript of the protocol with this tag (see [`derive_session_id`]).
+    #[must_use]
+    pub fn new(protocol: &str) -> Self {
+        Self::with_session_id(&derive_session_id(protocol.as_bytes()))
+    }
+
+    /// A transcript whose session identifier was derived before: saves two
+    /// Keccak permutations where many proofs share a protocol tag.
+    #[must_use]
+    pub fn with_session_id(session_id: &[u8; 32]) -> Self {
+        Transcript {
+            sponge: Sponge::new(session_id),
+        }
+    }
+
+    /// Absorb one labelled message; its length is part of what is absorbed.
+    ///
+    /// # Panics
+    /// If the label is longer than 65,535 bytes; labels are literals of this crate.
+    pub fn absorb(&mut self, label: &'static str, bytes: &[u8]) {
+        let label_len = u16::try_from(label.len()).expect("a label is a short literal");
+        self.sponge.absorb(&label_len.to_be_bytes());
+        self.sponge.absorb(label.as_bytes());
+        self.sponge.absorb(&(bytes.len() as u64).to_be_bytes());
+        self.sponge.absorb(bytes);
+    }
+
+    /// The challenge over everything absorbed. It consumes the transcript: a
+    /// protocol with several challenges absorbs the first one into a new one.
+    #[must_use]
+    pub fn challenge(mut self) -> Scalar {
+        self.sponge.squeeze_scalar()
+    }
+}
