@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zkcredit.ledger.operator import Operator as Operator
-
     from zkcredit.entries import Entry, Kind, Submission
     from zkcredit.errors import ZkCreditError
     from zkcredit.ledger.genesis import Genesis
+    from zkcredit.ledger.operator import Operator as Operator
     from zkcredit.ledger.registry import Registry
 
 __all__ = ["LedgerView", "Operator", "OwedReply", "Receipt"]
