@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python lint format bench mutants clean
+.PHONY: help setup demo test test-rust test-python lint lint-python lint-rust format bench \
+	mutants clean
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -60,11 +61,16 @@ test-python: setup
 	@echo "== tests of the package"
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.dependencies
-	@echo "== linters"
+lint: lint-python lint-rust
+
+lint-python: $(VENV)/.dependencies
+	@echo "== linters of the package"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+lint-rust: $(VENV)/.dependencies
+	@echo "== linters of the crates"
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings
 
