@@ -4,6 +4,8 @@
 //! point one way: `group` → `hash`, `generators` → `transcript` → `sigma`,
 //! `bbs`, `bls` → `engine`.
 
+pub mod bls;
 pub mod error;
 pub mod group;
+pub mod hash;
 pub mod secret;
