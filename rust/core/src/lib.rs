@@ -4,8 +4,10 @@
 //! point one way: `group` → `hash`, `generators` → `transcript` → `sigma`,
 //! `bbs`, `bls` → `engine`.
 
+pub mod bls;
 pub mod error;
 pub mod generators;
 pub mod group;
+pub mod hash;
 pub mod secret;
 pub mod transcript;

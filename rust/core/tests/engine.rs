@@ -1,8 +1,8 @@
 //! Completeness of every circuit, sizes, and batches.
 
-mod support;
+mod scenario;
 
-use support::{DEFAULT, NAMES, Scenario, Size};
+use scenario::{DEFAULT, NAMES, Scenario, Size};
 use zkcredit_core::engine::{verify, verify_batch};
 
 #[test]
