@@ -4,6 +4,7 @@
 //! point one way: `group` → `hash`, `generators` → `transcript` → `sigma`,
 //! `bbs`, `bls` → `engine`.
 
+pub mod bbs;
 pub mod error;
 pub mod generators;
 pub mod group;
