@@ -1,0 +1,185 @@
+//! BBS signatures (A, e): codec, `Sign` and `Verify` of the draft on octet messages.
+
+use super::keys::prepared_generator;
+use super::{PublicKey, SecretKey, Suite};
+use crate::error::{Error, Result};
+use crate::group::{E1, G1Affine, Scalar, pairing_product_is_one};
+
+/// Bytes of an encoded signature: `A` compressed (48) and `e` (32).
+pub const SIGNATURE_LEN: usize = 80;
+
+/// A signature: `A = 1/(x + e)·B` in G1, not the identity, and `e ≠ 0`.
+///
+/// Decoding is strict, so a value of this type always has these properties; that
+/// it verifies is another matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    a: G1Affine,
+    e: Scalar,
+}
+
+impl Signature {
+    pub(crate) fn new(a: G1Affine, e: Scalar) -> Result<Self> {
+        if e.is_zero() {
+            return Err(Error::Misuse("signature with e = 0"));
+        }
+        Ok(Signature { a, e })
+    }
+
+    /// `octets_to_signature`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] unless `A` is the canonical compression of a point of G1
+    /// other than the identity and `0 < e < r`. Membership in G1 matters to holders:
+    /// a torsion part in `A` would mark them in every presentation.
+    pub fn from_bytes(bytes: &[u8; SIGNATURE_LEN]) -> Result<Self> {
+        let (a_bytes, e_bytes) = bytes.split_at(48);
+        let a = a_bytes
+            .try_into()
+            .ok()
+            .and_then(G1Affine::from_compressed)
+            .ok_or(Error::Malformed("signature"))?;
+        let e = e_bytes
+            .try_into()
+            .ok()
+            .and_then(Scalar::from_bytes_be)
+            .filter(|e| !e.is_zero())
+            .ok_or(Error::Malformed("signature"))?;
+        Ok(Signature { a, e })
+    }
+
+    /// `signature_to_octets`: `A` compressed and `e` big-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; SIGNATURE_LEN] {
+        let mut out = [0u8; SIGNATURE_LEN];
+        out[..48].copy_from_slice(&self.a.to_compressed());
+        out[48..].copy_from_slice(&self.e.to_bytes_be());
+        out
+    }
+
+    /// The point `A`.
+    #[must_use]
+    pub fn a(&self) -> &G1Affine {
+        &self.a
+    }
+
+    /// The scalar `e`.
+    #[must_use]
+    pub fn e(&self) -> &Scalar {
+        &self.e
+    }
+}
+
+/// `B = P1 + domain·Q1 + Σ m_j·H_j`, constant time in the messages.
+pub(crate) fn message_point(
+    suite: Suite,
+    generators: &[G1Affine],
+    domain: &Scalar,
+    messages: &[Scalar],
+) -> E1 {
+    let fixed = E1::from(suite.p1()) + generators[0].mul(domain);
+    generators[1..]
+        .iter()
+        .zip(messages)
+        .fold(fixed, |sum, (base, message)| sum + base.mul(message))
+}
+
+/// `A = 1/(x + e)·B` for a `B` in G1, constant time.
+fn sign_point(key: &SecretKey, point: &E1, e: Scalar) -> Result<Signature> {
+    let exponent = zeroize::Zeroizing::new(*key.scalar() + e);
+    let inverse = exponent
+        .invert()
+        .map(zeroize::Zeroizing::new)
+        .ok_or(Error::Misuse("this key cannot sign these messages"))?;
+    let a = point
+        .to_g1_trusted()
+        .and_then(|base| base.mul(&inverse).to_g1_trusted())
+        .ok_or(Error::Misuse("messages whose commitment is the identity"))?;
+    Signature::new(a, e)
+}
+
+/// `e(A, W)·e(e·A − B, P2) = 1` for a `B` in G1.
+fn pairing_holds(key: &PublicKey, signature: &Signature, point: &E1) -> bool {
+    let right = signature.a.mul(&signature.e) - *point;
+    pairing_product_is_one(&[
+        (E1::from(signature.a), key.prepared()),
+        (right, prepared_generator()),
+    ])
+}
+
+/// `CoreSign` on scalar messages under the draft's interface of the suite.
+///
+/// Constant time in key and messages. Deterministic: `e` is hashed from key,
+/// messages and domain.
+///
+/// # Errors
+/// [`Error::Misuse`] for too many messages, or in the practically impossible case
+/// that `x + e = 0`, `e = 0` or `B` is the identity.
+pub fn sign_scalars(
+    suite: Suite,
+    key: &SecretKey,
+    header: &[u8],
+    messages: &[Scalar],
+) -> Result<Signature> {
+    let generators = suite.generators(messages.len() + 1)?;
+    let domain = suite.domain(key.public_key(), &generators, header);
+    let mut input = zeroize::Zeroizing::new(Vec::with_capacity(32 * (messages.len() + 2)));
+    input.extend_from_slice(&*key.to_bytes());
+    for message in messages {
+        input.extend_from_slice(&message.to_bytes_be());
+    }
+    input.extend_from_slice(&domain.to_bytes_be());
+    let e = suite.hash_to_scalar_h2s(&input);
+    let point = message_point(suite, &generators, &domain, messages);
+    sign_point(key, &point, e)
+}
+
+/// `CoreVerify` on scalar messages: one pairing product, constant time in the messages.
+///
+/// # Errors
+/// [`Error::Refused`] if the signature does not verify, [`Error::Misuse`] for too
+/// many messages.
+pub fn verify_scalars(
+    suite: Suite,
+    key: &PublicKey,
+    header: &[u8],
+    messages: &[Scalar],
+    signature: &Signature,
+) -> Result<()> {
+    let generators = suite.generators(messages.len() + 1)?;
+    let domain = suite.domain(key, &generators, header);
+    let point = message_point(suite, &generators, &domain, messages);
+    if pairing_holds(key, signature, &point) {
+        Ok(())
+    } else {
+        Err(Error::Refused("signature"))
+    }
+}
+
+/// `Sign` of the draft's interface: octet messages, any header.
+///
+/// # Errors
+/// As [`sign_scalars`].
+pub fn sign<M: AsRef<[u8]>>(
+    suite: Suite,
+    key: &SecretKey,
+    header: &[u8],
+    messages: &[M],
+) -> Result<Signature> {
+    sign_scalars(suite, key, header, &suite.messages_to_scalars(messages))
+}
+
+/// `Verify` of the draft's interface: octet messages, any header.
+///
+/// # Errors
+/// As [`verify_scalars`].
+pub fn verify<M: AsRef<[u8]>>(
+    suite: Suite,
+    key: &PublicKey,
+    header: &[u8],
+    messages: &[M],
+    signature: &Signature,
+) -> Result<()> {
+    let scalars = suite.messages_to_scalars(messages);
+    verify_scalars(suite, key, header, &scalars, signature)
+}

@@ -1,0 +1,276 @@
+//! Signing a commitment: the attacks the rules are there for, and batches.
+
+use zkcredit_core::bbs::token::{
+    OPEN, SERIAL_INDEX, SignedCommitment, domain, final_commitment, serial_tweak, sign_commitment,
+    sign_messages, verify_commitments, verify_messages,
+};
+use zkcredit_core::bbs::{SecretKey, Signature, SigningContext};
+use zkcredit_core::error::Error;
+use zkcredit_core::group::{E1, E1Affine, Scalar};
+
+const HEADER: &[u8] = b"ledger, kind, terms, period";
+const COUNT: usize = 6;
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32]).expect("a key")
+}
+
+fn context(key: &SecretKey) -> SigningContext {
+    SigningContext::new(key.public_key(), COUNT, HEADER).expect("few messages")
+}
+
+fn token(seed: u64) -> Vec<Scalar> {
+    (0..COUNT as u64)
+        .map(|i| Scalar::from_u64(seed * 1000 + i))
+        .collect()
+}
+
+fn commitment(context: &SigningContext, messages: &[Scalar]) -> E1Affine {
+    let point = context.commit(messages).expect("right number");
+    point.to_affine().expect("not the identity")
+}
+
+/// A point of order dividing the cofactor: r times some point of E outside G1.
+fn torsion() -> E1 {
+    let outside = (1u8..=255)
+        .filter_map(|x| {
+            let mut bytes = [0u8; 48];
+            bytes[0] = 0x80;
+            bytes[47] = x;
+            E1Affine::from_compressed(&bytes)
+        })
+        .find(|point| !point.is_in_subgroup())
+        .expect("half of all x are on the curve");
+    let order = hex::decode("73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001")
+        .expect("hex");
+    let mut sum = E1::identity();
+    for byte in order {
+        for bit in (0..8).rev() {
+            sum = sum.double();
+            if byte >> bit & 1 == 1 {
+                sum += E1::from(outside);
+            }
+        }
+    }
+    assert!(!sum.is_identity() && sum.clear_cofactor().is_identity());
+    sum
+}
+
+/// The messages that the final commitment stands for.
+fn finished(messages: &[Scalar], tweak: &Scalar, adjustments: &[(usize, Scalar)]) -> Vec<Scalar> {
+    let mut messages = messages.to_vec();
+    messages[SERIAL_INDEX] += tweak;
+    for (index, scalar) in adjustments {
+        messages[*index] += scalar;
+    }
+    messages
+}
+
+#[test]
+fn the_signature_is_plain_bbs_on_the_finished_messages() {
+    let key = key(3);
+    let context = context(&key);
+    let messages = token(1);
+    let start = commitment(&context, &messages);
+    let tweak = serial_tweak(OPEN, &start.to_compressed());
+    let adjustments = [
+        (4, Scalar::from_u64(500)),
+        (5, -Scalar::from_u64(20)),
+        (4, Scalar::from_u64(1)),
+    ];
+    let (end, signature) =
+        sign_commitment(&key, &context, &start, &tweak, &adjustments).expect("signs");
+    let messages = finished(&messages, &tweak, &adjustments);
+    assert_eq!(end, commitment(&context, &messages));
+    assert_eq!(
+        Ok(end),
+        final_commitment(&context, &start, &tweak, &adjustments)
+    );
+    assert_eq!(
+        verify_messages(key.public_key(), HEADER, &messages, &signature),
+        Ok(())
+    );
+    let decoded = Signature::from_bytes(&signature.to_bytes());
+    assert_eq!(decoded.as_ref(), Ok(&signature));
+    for index in 0..COUNT {
+        let mut other = messages.clone();
+        other[index] += Scalar::ONE;
+        let verdict = verify_messages(key.public_key(), HEADER, &other, &signature);
+        assert_eq!(verdict, Err(Error::Refused("signature")));
+    }
+    assert!(verify_messages(key.public_key(), b"other", &messages, &signature).is_err());
+    assert!(verify_messages(key.public_key(), HEADER, &messages[..5], &signature).is_err());
+    assert_eq!(
+        domain(key.public_key(), COUNT, HEADER).as_ref(),
+        Ok(context.domain())
+    );
+    let known = sign_messages(&key, HEADER, &messages).expect("signs");
+    assert_eq!(
+        verify_messages(key.public_key(), HEADER, &messages, &known),
+        Ok(())
+    );
+}
+
+#[test]
+fn a_retry_gives_the_same_bytes_and_no_e_signs_two_points() {
+    let key = key(3);
+    let context = context(&key);
+    let start = commitment(&context, &token(1));
+    let tweak = serial_tweak(&[1; 32], &start.to_compressed());
+    let sign = |context: &SigningContext, adjustments: &[(usize, Scalar)]| {
+        sign_commitment(&key, context, &start, &tweak, adjustments).expect("signs")
+    };
+    assert_eq!(sign(&context, &[]), sign(&context, &[]));
+    let other_header = SigningContext::new(key.public_key(), COUNT, b"next period").expect("few");
+    let mut seen: Vec<[u8; 32]> = (0u64..8)
+        .map(|paid| sign(&context, &[(4, Scalar::from_u64(paid))]).1)
+        .chain([sign(&other_header, &[]).1])
+        .map(|signature| signature.e().to_bytes_be())
+        .collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(
+        seen.len(),
+        9,
+        "two answers with one e subtract into a forgery"
+    );
+}
+
+#[test]
+fn a_commitment_outside_the_subgroup_learns_nothing() {
+    let key = key(5);
+    let context = context(&key);
+    let honest = commitment(&context, &token(2));
+    let tainted = (E1::from(honest) + torsion()).to_affine().expect("a point");
+    assert!(!tainted.is_in_subgroup());
+    let tweak = serial_tweak(&[2; 32], &tainted.to_compressed());
+    let (end, signature) = sign_commitment(&key, &context, &tainted, &tweak, &[]).expect("signs");
+    assert!(signature.a().as_e1().is_in_subgroup());
+    // A is what the projection of C_final to G1 gets: (x + e)·A = base + projection.
+    let clean = final_commitment(&context, &honest, &tweak, &[]).expect("a point");
+    let x = Scalar::from_bytes_be(&[5; 32]).expect("the key");
+    let signed = E1::from(*context.base()) + E1::from(clean);
+    assert_eq!(signature.a().mul(&(x + signature.e())), signed);
+    assert_ne!(end, clean);
+    // It verifies on the projection's messages, and batches ignore the torsion too.
+    let messages = finished(&token(2), &tweak, &[]);
+    assert_eq!(
+        verify_messages(key.public_key(), HEADER, &messages, &signature),
+        Ok(())
+    );
+    for commitment in [&end, &clean] {
+        let item = SignedCommitment {
+            context: &context,
+            commitment,
+            signature: &signature,
+        };
+        assert_eq!(verify_commitments(&[item]), []);
+    }
+}
+
+#[test]
+fn nobody_chooses_a_serial() {
+    let key = key(3);
+    let context = context(&key);
+    let planted = Scalar::from_u64(77);
+    let mut messages = token(1);
+    // The attacker knows the tweak of an earlier commitment and subtracts it.
+    let first = commitment(&context, &messages);
+    let foreseen = serial_tweak(OPEN, &first.to_compressed());
+    messages[SERIAL_INDEX] = planted - foreseen;
+    let second = commitment(&context, &messages);
+    let tweak = serial_tweak(OPEN, &second.to_compressed());
+    assert_ne!(messages[SERIAL_INDEX] + tweak, planted);
+    // The tweak depends on the nullifier as well.
+    assert_ne!(tweak, serial_tweak(&[0; 32], &second.to_compressed()));
+}
+
+#[test]
+fn degenerate_commitments_are_refused() {
+    let key = key(3);
+    let context = context(&key);
+    let tweak = Scalar::from_u64(9);
+    let offset = context.message_generators()[SERIAL_INDEX].mul(&tweak);
+    let to_identity = (-offset).to_affine().expect("a point");
+    let to_inverse = (-offset - E1::from(*context.base()))
+        .to_affine()
+        .expect("a point");
+    for bad in [to_identity, to_inverse] {
+        let result = sign_commitment(&key, &context, &bad, &tweak, &[]);
+        assert_eq!(result, Err(Error::Refused("commitment")));
+    }
+    let good = commitment(&context, &token(1));
+    let result = sign_commitment(&key, &context, &good, &tweak, &[(COUNT, Scalar::ONE)]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
+    let stranger = SecretKey::from_bytes(&[4; 32]).expect("a key");
+    let result = sign_commitment(&stranger, &context, &good, &tweak, &[]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
+    assert!(context.commit(&[Scalar::ONE]).is_err());
+}
+
+/// Contexts of three issuers and `n` signatures, spread over them.
+fn signed(contexts: &[(SecretKey, SigningContext)], n: usize) -> Vec<(usize, E1Affine, Signature)> {
+    (0..n)
+        .map(|i| {
+            let which = i % contexts.len();
+            let (key, context) = &contexts[which];
+            let start = commitment(context, &token(i as u64));
+            let tweak = serial_tweak(&[i as u8; 32], &start.to_compressed());
+            let (end, signature) =
+                sign_commitment(key, context, &start, &tweak, &[]).expect("signs");
+            (which, end, signature)
+        })
+        .collect()
+}
+
+fn refused(
+    contexts: &[(SecretKey, SigningContext)],
+    list: &[(usize, E1Affine, Signature)],
+) -> Vec<usize> {
+    let items: Vec<SignedCommitment<'_>> = list
+        .iter()
+        .map(|(which, commitment, signature)| SignedCommitment {
+            context: &contexts[*which].1,
+            commitment,
+            signature,
+        })
+        .collect();
+    verify_commitments(&items)
+}
+
+#[test]
+fn batches_name_every_culprit() {
+    let contexts: Vec<_> = [3u8, 4, 5]
+        .map(|byte| (key(byte), context(&key(byte))))
+        .into();
+    for n in [0, 1, 2, 3, 7, 16] {
+        let good = signed(&contexts, n);
+        assert_eq!(refused(&contexts, &good), []);
+        for position in 0..n {
+            let mut bad = good.clone();
+            bad[position].1 = commitment(&contexts[0].1, &token(999));
+            assert_eq!(refused(&contexts, &bad), [position], "of {n}");
+        }
+    }
+    let mut good = signed(&contexts, 9);
+    // Errors that cancel in an unweighted sum: two signatures of one issuer swapped.
+    let (first, second) = (good[0].2.clone(), good[3].2.clone());
+    (good[0].2, good[3].2) = (second, first);
+    assert_eq!(refused(&contexts, &good), [0, 3]);
+    // The same good signature twice is fine; a foreign issuer's is not.
+    let mut twice = signed(&contexts, 3);
+    twice.push(twice[1].clone());
+    assert_eq!(refused(&contexts, &twice), []);
+    twice[3].0 = 2;
+    assert_eq!(refused(&contexts, &twice), [3]);
+}
+
+#[test]
+fn opposite_errors_do_not_cancel() {
+    let contexts = vec![(key(3), context(&key(3)))];
+    let mut list = signed(&contexts, 2);
+    let shift = contexts[0].1.message_generators()[4].to_e1();
+    list[0].1 = (list[0].1.to_e1() + shift).to_affine().expect("a point");
+    list[1].1 = (list[1].1.to_e1() - shift).to_affine().expect("a point");
+    assert_eq!(refused(&contexts, &list), [0, 1]);
+}
