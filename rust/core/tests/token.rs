@@ -84,7 +84,7 @@ fn the_signature_is_plain_bbs_on_the_finished_messages() {
     assert_eq!(end, commitment(&context, &messages));
     assert_eq!(
         Ok(end),
-        final_commitment(&context, &start, &tweak, &adjustments)
+        final_commitment(&start, &tweak, &adjustments)
     );
     assert_eq!(
         verify_messages(key.public_key(), HEADER, &messages, &signature),
@@ -147,7 +147,7 @@ fn a_commitment_outside_the_subgroup_learns_nothing() {
     let (end, signature) = sign_commitment(&key, &context, &tainted, &tweak, &[]).expect("signs");
     assert!(signature.a().as_e1().is_in_subgroup());
     // A is what the projection of C_final to G1 gets: (x + e)·A = base + projection.
-    let clean = final_commitment(&context, &honest, &tweak, &[]).expect("a point");
+    let clean = final_commitment(&honest, &tweak, &[]).expect("a point");
     let x = Scalar::from_bytes_be(&[5; 32]).expect("the key");
     let signed = E1::from(*context.base()) + E1::from(clean);
     assert_eq!(signature.a().mul(&(x + signature.e())), signed);
