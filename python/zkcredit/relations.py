@@ -114,7 +114,7 @@ def _settlement(
     ledger_id: bytes, statement: SettleStatement, context: bytes
 ) -> _native.Statement:
     keys = [key for _, key in statement.claims]
-    aggregation = digests.settlement_context(ledger_id, statement.encode())
+    aggregation = digests.settle_context(ledger_id, statement.encode())
     aggregate = _native.aggregate_payee_keys(keys, aggregation)
     return _native.Statement(
         settlement_circuit(), ledger_id=ledger_id, context=context, points={"aggregate": aggregate}
