@@ -82,10 +82,7 @@ fn the_signature_is_plain_bbs_on_the_finished_messages() {
         sign_commitment(&key, &context, &start, &tweak, &adjustments).expect("signs");
     let messages = finished(&messages, &tweak, &adjustments);
     assert_eq!(end, commitment(&context, &messages));
-    assert_eq!(
-        Ok(end),
-        final_commitment(&start, &tweak, &adjustments)
-    );
+    assert_eq!(Ok(end), final_commitment(&start, &tweak, &adjustments));
     assert_eq!(
         verify_messages(key.public_key(), HEADER, &messages, &signature),
         Ok(())

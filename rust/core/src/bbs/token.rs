@@ -206,7 +206,10 @@ pub fn sign_commitment(
     if key.public_key() != context.key() {
         return Err(Error::Misuse("signing key of another context"));
     }
-    if adjustments.iter().any(|(index, _)| *index >= context.message_generators.len()) {
+    if adjustments
+        .iter()
+        .any(|(index, _)| *index >= context.message_generators.len())
+    {
         return Err(Error::Misuse("adjustment of a message that does not exist"));
     }
     let final_point = final_commitment(commitment, tweak, adjustments)?;
