@@ -71,6 +71,7 @@ class Operator:
         self._clock = clock or _system_clock
         self._registry = Registry(self._ledger_id)
         self._registered = 0
+        self._published: str | None = None
 
     @classmethod
     def create(
@@ -401,9 +402,21 @@ class Operator:
             self._check_published(head)
             self._store.set_signed(head.size, head.root)
         text = sign_checkpoint(Checkpoint(self._genesis.origin, head.size, head.root), seed)
-        if self._path is not None:
+        if self._path is None:
+            self._published = text
+        else:
             folder.write_file(self._path / folder.CHECKPOINT, text.encode())
         return text
+
+    @property
+    def published_checkpoint(self) -> str | None:
+        """The last signed checkpoint, None if there is none yet."""
+        if self._path is None or not (self._path / folder.CHECKPOINT).is_file():
+            return self._published
+        try:
+            return folder.read_file(self._path / folder.CHECKPOINT).decode()
+        except UnicodeDecodeError:
+            raise MalformedInput("the published checkpoint is not text") from None
 
     def _check_signed(self, size: int, root: bytes, head: Coordinator) -> None:
         if size > head.size or self._root_at(size, head) != root:
@@ -413,13 +426,10 @@ class Operator:
             )
 
     def _check_published(self, head: Coordinator) -> None:
-        if self._path is None or not (self._path / folder.CHECKPOINT).is_file():
+        text = self.published_checkpoint
+        if text is None:
             return
-        text = folder.read_file(self._path / folder.CHECKPOINT)
-        try:
-            published = Checkpoint.parse(Note.decode(text.decode()).text)
-        except UnicodeDecodeError:
-            raise MalformedInput("the published checkpoint is not text") from None
+        published = Checkpoint.parse(Note.decode(text).text)
         self._check_signed(published.size, published.root, head)
 
     def _root_at(self, size: int, head: Coordinator) -> bytes:

@@ -7,6 +7,7 @@ calls; operator and auditor share it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from zkcredit.entries import (
     IssuerStatement,
     MerchantStatement,
     OpenStatement,
+    PeriodAction,
     PeriodStatement,
     RefreshStatement,
     SpendStatement,
@@ -24,7 +26,7 @@ from zkcredit.entries import (
     Submission,
     TermsStatement,
 )
-from zkcredit.errors import MalformedInput, ProofRefused, Refused, ZkCreditError
+from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused, ZkCreditError
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
@@ -58,7 +60,7 @@ class Batch:
                 self._add_registration(position, submission)
             else:
                 self._add_proof(position, submission)
-        except (MalformedInput, Refused) as error:
+        except (MalformedInput, Refused, CallerError) as error:
             self._errors[position] = error
 
     def _add_proof(self, position: int, submission: Submission) -> None:
@@ -88,8 +90,22 @@ class Batch:
         key = registration_key(self._registry, statement)
         if len(signatures) == 2:
             self._possessions.append((position, (key, signatures[0])))
+        if isinstance(statement, PeriodStatement) and statement.action == PeriodAction.OPEN:
+            self._check_bbs_key(statement)
         message = digests.registration_digest(ledger_id, encoded)
         self._signatures.append((position, (key, message, signatures[-1])))
+
+    def _check_bbs_key(self, statement: PeriodStatement) -> None:
+        """Raises MalformedInput unless the key is a point that can sign.
+
+        The extension decodes the key before it looks at a signature; that none
+        was made yet is all that the refusal of an empty one says.
+        """
+        from zkcredit import _native
+
+        with contextlib.suppress(ProofRefused):
+            empty = bytes(48), bytes(PUBLIC_SIGNATURE_BYTES)
+            _native.verify_commitment_signatures([(statement.bbs_key, b"", 5, *empty)])
 
     def run(self) -> dict[int, ZkCreditError]:
         """Verifies everything; returns an error for every position that was refused."""

@@ -1,0 +1,395 @@
+"""The auditor: re-verifies a whole ledger from its bytes, without any secret.
+
+:func:`audit` reads every entry once, rebuilds the tree, replays the rules in
+memory, verifies every signature and proof, compares the result with signed
+checkpoints and checks totals that merchants and lenders open. It raises
+CheckFailed at the first thing that does not hold. One rule depends on when
+replies arrived and is not replayed: purchases stop while the issuer owes
+signatures; what is owed is reported instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from zkcredit import digests
+from zkcredit.entries import (
+    BillingStatement,
+    Entry,
+    Kind,
+    OpenStatement,
+    RefreshStatement,
+    SettleStatement,
+    SpendStatement,
+    Statement,
+    Submission,
+)
+from zkcredit.entries import NullifyingStatement as Nullifying
+from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, ZkCreditError
+from zkcredit.ledger import OwedReply, log, rules, verify
+from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.note import Checkpoint, VerifierKey
+from zkcredit.ledger.registry import PublishedTerms, Registry
+from zkcredit.ledger.sums import Row, Sums, TotalCheck
+
+BATCH = 1_024
+"""Proofs verified together."""
+FAULTS_MAX = 1_000
+"""Most public faults listed; all are counted."""
+
+Record = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
+"""(index, encoded entry, evidence, memo, reply); None for what the source lacks."""
+
+
+class Source(Protocol):
+    """What is audited: an :class:`~zkcredit.ledger.operator.Operator` or a mirror of one."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """The genesis that the source claims."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        ...
+
+    @property
+    def published_checkpoint(self) -> str | None:
+        """The last checkpoint that the operator signed."""
+        ...
+
+    def records(self, start: int, stop: int) -> Iterator[Record]:
+        """The records from ``start`` to before ``stop``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What an audit found; it exists only if every check held.
+
+    ``checkpoint_size`` is None if the operator has published no checkpoint;
+    entries beyond it are verified but not yet vouched for. ``unanswered`` counts
+    entries without a reply, ``faults`` those overdue. ``uncovered_claims`` and
+    ``uncovered_bills`` are not part of any total that was handed in. Times:
+    ``verify_us_per_purchase`` (microseconds, decoding included), ``wall_s``.
+    """
+
+    ledger_id: bytes
+    size: int
+    root: bytes
+    checkpoint_size: int | None
+    pinned_size: int | None
+    kinds: dict[str, int]
+    entries_verified: int
+    claims_settled: int
+    unanswered: int
+    faults_count: int
+    faults: list[OwedReply]
+    totals: list[TotalCheck]
+    uncovered_claims: int
+    uncovered_bills: int
+    verify_us_per_purchase: float
+    wall_s: float
+
+    @property
+    def purchases(self) -> int:
+        """Number of purchases on the log."""
+        return self.kinds.get("spend", 0)
+
+
+def audit(
+    source: Source | str | Path,
+    *,
+    genesis: Genesis | None = None,
+    ledger_id: bytes | None = None,
+    checkpoint: str | None = None,
+    totals: Iterable[Row] | None = None,
+    now_ms: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> AuditReport:
+    """Verifies everything on a ledger (a source, or a ledger folder).
+
+    ``genesis`` or ``ledger_id`` (32 bytes) pin the ledger; without either the
+    source's own genesis is believed. ``checkpoint`` is a signed checkpoint kept
+    from an earlier day: a log that does not continue it was rolled back or
+    forked. ``totals`` are the rows of all totals files. ``now_ms`` (default: the
+    last timestamp) decides which replies are overdue. ``progress`` is called
+    with (entries done, entries).
+
+    Raises CheckFailed, MalformedInput, StoreError.
+    """
+    if isinstance(source, str | Path):
+        from zkcredit.ledger.operator import Operator
+
+        with Operator.open(source, read_only=True) as ledger:
+            return _Audit(ledger, genesis, ledger_id, checkpoint, totals).run(now_ms, progress)
+    return _Audit(source, genesis, ledger_id, checkpoint, totals).run(now_ms, progress)
+
+
+class _Memory:
+    """The rules' index in memory: keys of 32 to 52 bytes and the entry that used them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._nullifiers: dict[bytes, int] = {}
+        self._payees: dict[bytes, int] = {}
+        self._opens: dict[bytes, int] = {}
+        self._claims: dict[int, tuple[bytes, PublishedTerms]] = {}
+        self.settled: dict[int, int] = {}
+
+    def _nullifier_key(self, issuer_id: bytes, nullifier: bytes) -> bytes:
+        return self._registry.issuer(issuer_id).index.to_bytes(4, "big") + nullifier
+
+    def nullifier(self, issuer_id: bytes, nullifier: bytes) -> int | None:
+        return self._nullifiers.get(self._nullifier_key(issuer_id, nullifier))
+
+    def payee(self, payee: bytes) -> int | None:
+        return self._payees.get(payee)
+
+    def opened(self, commitment: bytes) -> int | None:
+        return self._opens.get(commitment)
+
+    def claim(self, index: int) -> rules.Claim | None:
+        found = self._claims.get(index)
+        if found is None:
+            return None
+        payee, published = found
+        return rules.Claim(published.issuer_id, published.terms.currency, payee)
+
+    def settled_by(self, index: int) -> int | None:
+        return self.settled.get(index)
+
+    def in_default(self, issuer_id: bytes, now_ms: int) -> bool:  # noqa: ARG002
+        return False
+
+    def record(self, index: int, statement: Statement) -> None:
+        if isinstance(statement, Nullifying):
+            published = self._registry.published(statement.terms_hash)
+            key = self._nullifier_key(published.issuer_id, statement.nullifier)
+            self._nullifiers[key] = index
+            if isinstance(statement, SpendStatement):
+                self._payees[statement.payee] = index
+                self._claims[index] = (statement.payee, published)
+        elif isinstance(statement, OpenStatement):
+            self._opens[statement.commitment] = index
+        elif isinstance(statement, SettleStatement):
+            self.settled.update((claim, index) for claim, _ in statement.claims)
+
+
+@dataclass(slots=True)
+class _Heads:
+    """Roots that the log must have at certain sizes, with what vouches for each."""
+
+    expected: dict[int, list[tuple[bytes, str]]] = field(default_factory=dict)
+
+    def add(self, checkpoint: Checkpoint, size: int, what: str) -> int:
+        if checkpoint.size > size:
+            raise CheckFailed(
+                f"the log has {size} entries, but {what} was signed at {checkpoint.size}: "
+                "it was rolled back"
+            )
+        self.expected.setdefault(checkpoint.size, []).append((checkpoint.root, what))
+        return checkpoint.size
+
+    def check(self, frontier: log.Frontier) -> None:
+        for root, what in self.expected.get(frontier.size, ()):
+            if root != frontier.root():
+                raise CheckFailed(
+                    f"the first {frontier.size} entries are not those of {what}: "
+                    "the log was changed or forked"
+                )
+
+
+class _Audit:
+    """One pass over one source."""
+
+    def __init__(
+        self,
+        source: Source,
+        genesis: Genesis | None,
+        ledger_id: bytes | None,
+        checkpoint: str | None,
+        totals: Iterable[Row] | None,
+    ) -> None:
+        self._source = source
+        self._genesis = source.genesis
+        if genesis is not None and genesis != self._genesis:
+            raise CheckFailed("the ledger's genesis is not the pinned one")
+        self._ledger_id = self._genesis.ledger_id
+        if ledger_id is not None and ledger_id != self._ledger_id:
+            raise CheckFailed(f"this is ledger {self._ledger_id.hex()}, not the pinned one")
+        published = source.published_checkpoint  # before the size: the log only grows
+        self._size = source.size
+        self._heads = _Heads()
+        self._checkpoint_size = self._pin(published, "the published checkpoint")
+        self._pinned_size = self._pin(checkpoint, "the pinned checkpoint")
+        self._registry = Registry(self._ledger_id)
+        self._memory = _Memory(self._registry)
+        self._frontier = log.Frontier()
+        self._sums = Sums(totals or ())
+        self._sums_wanted = totals is not None
+        self._kinds: Counter[Kind] = Counter()
+        self._last_ms = 0
+        self._owed: list[OwedReply] = []
+        self._purchases = _Queue(self)
+        self._others = _Queue(self)
+        self._public: list[tuple[int, SpendStatement | RefreshStatement, bytes]] = []
+        self._purchase_s = 0.0
+
+    def _pin(self, note: str | None, what: str) -> int | None:
+        if note is None:
+            return None
+        key = VerifierKey(self._genesis.origin, self._genesis.log_key)
+        return self._heads.add(Checkpoint.open(note, key), self._size, what)
+
+    def run(self, now_ms: int | None, progress: Callable[[int, int], None] | None) -> AuditReport:
+        started = time.perf_counter()
+        self._heads.check(self._frontier)
+        for record in self._source.records(0, self._size):
+            self._take(record)
+            done = record[0] + 1
+            if progress is not None and (done % BATCH == 0 or done == self._size):
+                progress(done, self._size)
+        if self._frontier.size != self._size:
+            raise CheckFailed(f"the log ends after {self._frontier.size} of {self._size} entries")
+        self._run_purchases()
+        self._others.run()
+        self._run_public()
+        totals, claims, bills = self._sums.check() if self._sums_wanted else ([], 0, 0)
+        limit_ms = self._last_ms if now_ms is None else now_ms
+        faults = [item for item in self._owed if item.due_ms < limit_ms]
+        purchases = self._kinds[Kind.SPEND]
+        return AuditReport(
+            ledger_id=self._ledger_id,
+            size=self._size,
+            root=self._frontier.root(),
+            checkpoint_size=self._checkpoint_size,
+            pinned_size=self._pinned_size,
+            kinds={kind.name.lower(): self._kinds[kind] for kind in Kind if self._kinds[kind]},
+            entries_verified=self._size,
+            claims_settled=len(self._memory.settled),
+            unanswered=len(self._owed),
+            faults_count=len(faults),
+            faults=faults[:FAULTS_MAX],
+            totals=totals,
+            uncovered_claims=claims,
+            uncovered_bills=bills,
+            verify_us_per_purchase=1e6 * self._purchase_s / purchases if purchases else 0.0,
+            wall_s=time.perf_counter() - started,
+        )
+
+    def _take(self, record: Record) -> None:
+        started = time.perf_counter()
+        index, encoded, evidence, memo, reply = record
+        if index != self._frontier.size:
+            raise CheckFailed(f"entry {self._frontier.size} is missing")
+        if evidence is None or memo is None:
+            raise CheckFailed(f"the evidence of entry {index} is missing")
+        statement = self._replay(index, encoded, evidence, memo)
+        is_purchase = isinstance(statement, SpendStatement)
+        queue = self._purchases if is_purchase else self._others
+        queue.add(index, _submission(index, statement, evidence, memo))
+        if is_purchase:
+            self._purchase_s += time.perf_counter() - started
+        self._frontier.append(log.leaf_hash(encoded))
+        if self._frontier.size in self._heads.expected:
+            self._heads.check(self._frontier)
+        self._follow(index, statement, reply)
+        if len(self._purchases) >= BATCH:
+            self._run_purchases()
+        if len(self._others) >= BATCH:
+            self._others.run()
+
+    def _replay(self, index: int, encoded: bytes, evidence: bytes, memo: bytes) -> Statement:
+        """Decodes an entry and applies the rules to it."""
+        try:
+            entry = Entry.decode(encoded)
+            if entry.evidence_hash != digests.evidence_hash(evidence, memo):
+                raise CheckFailed(f"the evidence of entry {index} is not what the log holds")
+            rules.check_timestamp(entry.timestamp_ms, self._last_ms)
+            rules.check(entry.statement, entry.timestamp_ms, self._registry, self._memory)
+        except (MalformedInput, Refused) as error:
+            raise CheckFailed(f"entry {index} breaks the rules: {error}") from error
+        self._last_ms = entry.timestamp_ms
+        self._memory.record(index, entry.statement)
+        self._registry.apply(index, entry.statement)
+        return entry.statement
+
+    def _follow(self, index: int, statement: Statement, reply: bytes | None) -> None:
+        """Sums, replies and counts of an accepted entry."""
+        self._kinds[statement.KIND] += 1
+        if not isinstance(statement, OpenStatement | Nullifying):
+            return
+        published = self._registry.published(statement.terms_hash)
+        if self._sums_wanted and isinstance(statement, SpendStatement):
+            currency = published.terms.currency
+            self._sums.add_claim(index, published.issuer_id, currency, statement.claim)
+        elif self._sums_wanted and isinstance(statement, BillingStatement):
+            currency = published.terms.currency
+            self._sums.add_bill(published.issuer_id, currency, statement.due_commitment)
+        if reply is None:
+            due_ms = self._last_ms + published.terms.sign_within_ms
+            self._owed.append(OwedReply(index, published.issuer_id, statement.KIND, due_ms))
+        elif isinstance(statement, SpendStatement | RefreshStatement):
+            self._public.append((index, statement, reply))
+            if len(self._public) >= BATCH:
+                self._run_public()
+
+    def _run_purchases(self) -> None:
+        started = time.perf_counter()
+        self._purchases.run()
+        self._purchase_s += time.perf_counter() - started
+
+    def _run_public(self) -> None:
+        items, self._public = self._public, []
+        try:
+            verify.verify_public_signatures(self._registry, [item[1:] for item in items])
+        except Refused as error:
+            bad = [items[offset][0] for offset in getattr(error, "indexes", ())]
+            raise CheckFailed(f"public signatures of entries {bad} do not verify") from error
+        except MalformedInput as error:
+            raise CheckFailed(f"a public signature is malformed: {error}") from error
+
+    def batch(self) -> verify.Batch:
+        """An empty batch over the registry as it is while entries are added."""
+        return verify.Batch(self._registry, self._genesis.bls_key)
+
+
+class _Queue:
+    """Entries whose signatures and proofs wait to be verified together."""
+
+    def __init__(self, parent: _Audit) -> None:
+        self._parent = parent
+        self._batch: verify.Batch | None = None
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, index: int, submission: Submission) -> None:
+        if self._batch is None:
+            self._batch = self._parent.batch()
+        self._batch.add(index, submission)
+        self._count += 1
+
+    def run(self) -> None:
+        batch, self._batch, self._count = self._batch, None, 0
+        errors: dict[int, ZkCreditError] = batch.run() if batch is not None else {}
+        if errors:
+            index = min(errors)
+            raise CheckFailed(
+                f"{len(errors)} entries do not verify; the first is entry {index}: {errors[index]}"
+            ) from errors[index]
+
+
+def _submission(index: int, statement: Statement, evidence: bytes, memo: bytes) -> Submission:
+    try:
+        return Submission(statement, evidence, memo)
+    except CallerError as error:
+        raise CheckFailed(f"the evidence of entry {index} is malformed: {error}") from error
