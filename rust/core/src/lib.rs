@@ -9,4 +9,5 @@ pub mod error;
 pub mod generators;
 pub mod group;
 pub mod secret;
+pub mod sigma;
 pub mod transcript;
