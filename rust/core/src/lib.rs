@@ -5,9 +5,11 @@
 //! `bbs`, `bls` → `engine`.
 
 pub mod bbs;
+pub mod bls;
 pub mod error;
 pub mod generators;
 pub mod group;
+pub mod hash;
 pub mod secret;
 pub mod sigma;
 pub mod transcript;

@@ -192,6 +192,32 @@ pub(super) fn p2_mult(p: &blst_p2, k: &blst_scalar) -> blst_p2 {
     out
 }
 
+/// `k·p` for p of order r only, 128-bit little-endian k, constant time.
+pub(super) fn p1_mult_128(p: &blst_p1, k: &[u8; 16]) -> blst_p1 {
+    let mut out = blst_p1::default();
+    // SAFETY: 128 bits are read from 16 bytes.
+    unsafe { blst::blst_p1_mult(&mut out, p, k.as_ptr(), 128) };
+    out
+}
+
+/// `k·p` for p of order r only, 128-bit little-endian k, constant time.
+pub(super) fn p2_mult_128(p: &blst_p2, k: &[u8; 16]) -> blst_p2 {
+    let mut out = blst_p2::default();
+    // SAFETY: 128 bits are read from 16 bytes.
+    unsafe { blst::blst_p2_mult(&mut out, p, k.as_ptr(), 128) };
+    out
+}
+
+/// KeyGen of the BLS signature draft; 0 for fewer than 32 bytes.
+pub(super) fn keygen(ikm: &[u8], info: &[u8]) -> blst_scalar {
+    let mut out = blst_scalar::default();
+    // SAFETY: pointers go with their lengths.
+    unsafe {
+        blst::blst_keygen(&mut out, ikm.as_ptr(), ikm.len(), info.as_ptr(), info.len());
+    }
+    out
+}
+
 /// The standard generator of G1.
 pub(super) fn p1_generator() -> blst_p1_affine {
     // SAFETY: blst returns the address of a constant.
@@ -251,6 +277,14 @@ pub(super) fn p1_compress(p: &blst_p1_affine) -> [u8; 48] {
     let mut out = [0; 48];
     // SAFETY: blst writes 48 bytes.
     unsafe { blst::blst_p1_affine_compress(out.as_mut_ptr(), p) };
+    out
+}
+
+/// Encodes x ‖ y.
+pub(super) fn p2_serialize(p: &blst_p2_affine) -> [u8; 192] {
+    let mut out = [0; 192];
+    // SAFETY: blst writes 192 bytes.
+    unsafe { blst::blst_p2_affine_serialize(out.as_mut_ptr(), p) };
     out
 }
 

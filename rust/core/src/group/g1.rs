@@ -41,6 +41,16 @@ impl E1 {
         ffi::p1_is_inf(&self.0)
     }
 
+    /// Decodes a compressed point of G1, the identity (0xc0, then zeros)
+    /// included; `None` for anything else. For encodings in which the identity
+    /// is legal; elsewhere use [`G1Affine::from_compressed`].
+    pub fn from_compressed(bytes: &[u8; 48]) -> Option<Self> {
+        if bytes[0] == 0xc0 && bytes[1..].iter().all(|&b| b == 0) {
+            return Some(Self::identity());
+        }
+        G1Affine::from_compressed(bytes).map(Self::from)
+    }
+
     /// 2·self.
     pub fn double(&self) -> Self {
         E1(ffi::p1_double(&self.0))
@@ -210,6 +220,11 @@ impl G1Affine {
     /// k·self, constant time (but for k = 0). About 90 µs.
     pub fn mul(&self, k: &Scalar) -> E1 {
         E1(ffi::p1_mult(&self.to_e1().0, &k.to_raw()))
+    }
+
+    /// k·self for a 128-bit k, constant time. About half the price.
+    pub fn mul_u128(&self, k: u128) -> E1 {
+        E1(ffi::p1_mult_128(&self.to_e1().0, &k.to_le_bytes()))
     }
 }
 

@@ -41,9 +41,19 @@ impl G2Affine {
         ffi::p2_compress(&self.0)
     }
 
+    /// x.c1 ‖ x.c0 ‖ y.c1 ‖ y.c0, 48 big-endian bytes each.
+    pub fn to_uncompressed(&self) -> [u8; 192] {
+        ffi::p2_serialize(&self.0)
+    }
+
     /// k·self, constant time (but for k = 0).
     pub fn mul(&self, k: &Scalar) -> G2 {
         G2(ffi::p2_mult(&self.to_g2().0, &k.to_raw()))
+    }
+
+    /// k·self for a 128-bit k, constant time. About half the price.
+    pub fn mul_u128(&self, k: u128) -> G2 {
+        G2(ffi::p2_mult_128(&self.to_g2().0, &k.to_le_bytes()))
     }
 
     /// Jacobian form.
@@ -61,6 +71,26 @@ impl G2 {
     /// Whether this is the neutral element.
     pub fn is_identity(&self) -> bool {
         ffi::p2_is_inf(&self.0)
+    }
+
+    /// Decodes a compressed point of G2, the identity (0xc0, then zeros)
+    /// included; `None` for anything else.
+    pub fn from_compressed(bytes: &[u8; 96]) -> Option<Self> {
+        if bytes[0] == 0xc0 && bytes[1..].iter().all(|&b| b == 0) {
+            return Some(Self::identity());
+        }
+        G2Affine::from_compressed(bytes).map(Self::from)
+    }
+
+    /// The 96 bytes [`Self::from_compressed`] reads.
+    pub fn to_compressed(&self) -> [u8; 96] {
+        let identity = || {
+            let mut bytes = [0; 96];
+            bytes[0] = 0xc0;
+            bytes
+        };
+        self.to_affine()
+            .map_or_else(identity, |point| point.to_compressed())
     }
 
     /// self + other, cheaper than with two Jacobian points.

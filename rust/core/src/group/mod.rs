@@ -28,6 +28,7 @@ pub use hash_to_curve::{
 pub use msm::{FixedBaseTable, msm, msm_128, sum_vartime};
 pub use pairing::{PreparedG2, pairing_product_is_one, pairing_product_is_one_once};
 pub use scalar::Scalar;
+pub(crate) use scalar::keygen;
 pub use secret_bases::SecretBases;
 
 /// Bytes shown as lower-case hexadecimal digits.

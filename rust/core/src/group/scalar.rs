@@ -157,3 +157,9 @@ impl fmt::Debug for Scalar {
         write!(f, "Scalar({})", super::Hex(&self.to_bytes_be()))
     }
 }
+
+/// `KeyGen` of the BLS signature draft (HKDF-SHA-256) for secret material of
+/// at least 32 bytes; 0 for less.
+pub(crate) fn keygen(ikm: &[u8], info: &[u8]) -> Scalar {
+    Scalar::from_raw(&ffi::keygen(ikm, info))
+}
