@@ -26,6 +26,7 @@ use super::signature::{sign_scalars, verify_scalars};
 use super::{PublicKey, SecretKey, Signature, Suite};
 use crate::error::{Error, Result};
 use crate::group::{E1, E1Affine, FixedBaseTable, G1Affine, Scalar, SecretBases};
+use crate::hash::hash_to_scalar;
 
 /// Suite of all tokens.
 pub const SUITE: Suite = Suite::Sha256;
@@ -50,14 +51,6 @@ const TABLE_LIMIT: usize = 32;
 pub fn domain(key: &PublicKey, message_count: usize, header: &[u8]) -> Result<Scalar> {
     let generators = SUITE.generators(message_count.saturating_add(1))?;
     Ok(SUITE.domain(key, &generators, header))
-}
-
-/// `hash::hash_to_scalar` until that module is here.
-fn hash_to_scalar(context: &str, data: &[u8]) -> Scalar {
-    let mut wide = Zeroizing::new([0u8; 64]);
-    let mut hasher = blake3::Hasher::new_derive_key(context);
-    hasher.update(data).finalize_xof().fill(wide.as_mut_slice());
-    Scalar::from_wide_be(wide.as_slice())
 }
 
 /// What all tokens of one (key, message count, header) share: the domain, the
