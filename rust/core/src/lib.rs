@@ -10,6 +10,7 @@ pub mod error;
 pub mod generators;
 pub mod group;
 pub mod hash;
+mod nonce;
 pub mod secret;
 pub mod sigma;
 pub mod transcript;

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::group::{E1, E1Affine, G1Affine, Scalar, batch_to_affine, msm};
+use crate::nonce::hedged_scalars;
 use crate::transcript::{Sponge, derive_session_id};
 
 /// Identifier of the ciphersuite, part of every tag.
@@ -77,7 +78,12 @@ pub fn prove(
     witness: &[Scalar],
 ) -> Result<Vec<u8>> {
     check_witness(relation, witness)?;
-    let nonces = hedged_nonces(tag, relation, witness)?;
+    let nonces = hedged_scalars(
+        NONCE_CONTEXT,
+        &[tag, relation.as_bytes()],
+        witness,
+        witness.len(),
+    )?;
     prove_inner(flavor, tag, relation, witness, &nonces)
 }
 
@@ -110,31 +116,6 @@ fn check_witness(relation: &LinearRelation, witness: &[Scalar]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn hedged_nonces(
-    tag: &[u8],
-    relation: &LinearRelation,
-    witness: &[Scalar],
-) -> Result<Zeroizing<Vec<Scalar>>> {
-    let mut fresh = Zeroizing::new([0u8; 32]);
-    getrandom::fill(fresh.as_mut_slice())
-        .map_err(|_| Error::Misuse("the system's random source fails"))?;
-    let mut hasher = blake3::Hasher::new_derive_key(NONCE_CONTEXT);
-    hasher.update(fresh.as_slice());
-    hasher.update(&(tag.len() as u64).to_be_bytes()).update(tag);
-    hasher.update(relation.as_bytes());
-    for scalar in witness {
-        hasher.update(Zeroizing::new(scalar.to_bytes_be()).as_slice());
-    }
-    let mut stream = hasher.finalize_xof();
-    let mut nonces = Zeroizing::new(Vec::with_capacity(witness.len()));
-    let mut wide = Zeroizing::new([0u8; 64]);
-    for _ in witness {
-        stream.fill(wide.as_mut_slice());
-        nonces.push(Scalar::from_wide_be(wide.as_slice()));
-    }
-    Ok(nonces)
 }
 
 fn prove_inner(
