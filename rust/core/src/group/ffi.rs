@@ -18,6 +18,8 @@ use blst::{
 
 /// Number of stored lines of one Miller loop.
 pub(super) const LINES: usize = 68;
+/// The empty augmentation of a hashed message.
+const NOTHING: &[u8] = &[];
 
 macro_rules! wrap {
     ($(#[$doc:meta])* $name:ident = $call:ident($($arg:ident: $ty:ty),*) -> $out:ty) => {
@@ -372,8 +374,8 @@ pub(super) fn hash_to_g1(msg: &[u8], dst: &[u8]) -> blst_p1 {
             msg.len(),
             dst.as_ptr(),
             dst.len(),
-            std::ptr::null(),
-            0,
+            NOTHING.as_ptr(),
+            NOTHING.len(),
         );
     }
     out
@@ -390,8 +392,8 @@ pub(super) fn hash_to_g2(msg: &[u8], dst: &[u8]) -> blst_p2 {
             msg.len(),
             dst.as_ptr(),
             dst.len(),
-            std::ptr::null(),
-            0,
+            NOTHING.as_ptr(),
+            NOTHING.len(),
         );
     }
     out

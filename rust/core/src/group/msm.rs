@@ -10,7 +10,7 @@ use super::{E1, E1Affine, G1Affine, Scalar, ffi};
 /// fewer points is wrong for points of tiny order, so those go to [`straus`].
 const BUCKETS_FROM: usize = 32;
 
-/// Σ scalars[i]·points[i]. Variable time: for public values only. Exact for
+/// `Σ scalars[i]·points[i]`. Variable time: for public values only. Exact for
 /// points outside the subgroup too; the empty sum is the identity.
 ///
 /// # Panics
@@ -28,7 +28,7 @@ pub fn msm(points: &[E1Affine], scalars: &[Scalar]) -> E1 {
     msm_bytes(points, &bytes, 32)
 }
 
-/// Σ scalars[i]·points[i] with 128-bit scalars, at half the price of [`msm`].
+/// `Σ scalars[i]·points[i]` with 128-bit scalars, at half the price of [`msm`].
 ///
 /// # Panics
 /// If the two lengths differ.
@@ -45,7 +45,7 @@ pub fn msm_128(points: &[E1Affine], scalars: &[u128]) -> E1 {
     msm_bytes(points, &bytes, 16)
 }
 
-/// Σ points[i].
+/// `Σ points[i]`.
 pub fn sum_vartime(points: &[E1Affine]) -> E1 {
     points
         .iter()

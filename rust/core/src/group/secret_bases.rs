@@ -50,7 +50,7 @@ impl SecretBases {
         self.tables.is_empty()
     }
 
-    /// Σ scalars[i]·bases[i] over the first `scalars.len()` bases.
+    /// `Σ scalars[i]·bases[i]` over the first `scalars.len()` bases.
     ///
     /// # Panics
     /// If there are more scalars than bases.
@@ -62,7 +62,7 @@ impl SecretBases {
         sum(self.tables.iter().zip(scalars))
     }
 
-    /// Σ scalars[i]·bases[idx[i]]; an index may occur more than once.
+    /// `Σ scalars[i]·bases[idx[i]]`; an index may occur more than once.
     ///
     /// # Panics
     /// If the two lengths differ or an index names no base.

@@ -1,0 +1,94 @@
+# Everything runs inside .venv/ and target/; nothing is installed elsewhere.
+#   make demo      months of real cardholders' lives through hidden credit lines
+#   make test      the test suites of the core crate and of the Python package
+# Pass arguments on with ARGS="…", for example  make demo ARGS="--customers 20".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-rust test-python lint lint-python lint-rust format bench \
+	mutants clean
+
+PYTHON ?= python3
+CARGO ?= cargo
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+EXTENSION := python/zkcredit/_native.abi3.so
+SOURCES := $(shell find rust circuits -type f \( -name '*.rs' -o -name '*.toml' \))
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@echo "  others: setup lint format bench mutants clean"
+
+# --- set-up: each step is skipped while its stamp is newer than what it reads ---
+
+$(VENV)/.dependencies: requirements/dev.txt
+	@command -v $(CARGO) >/dev/null || { echo "cargo (Rust 1.88 or newer) is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer with venv is needed; name it with PYTHON=…" >&2; exit 1; }
+	@echo "== $(VENV): installing the locked dependencies"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-input --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.dependencies pyproject.toml Cargo.toml Cargo.lock $(SOURCES)
+	@echo "== building the extension (release; the first build takes a minute or two)"
+	$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
+	@touch $@
+
+ifeq ($(wildcard $(EXTENSION)),)
+.PHONY: $(VENV)/.built
+endif
+
+setup: $(VENV)/.built
+
+# --- what people run ---
+
+demo: setup
+	$(BIN)/zkcredit demo $(ARGS)
+
+test: test-rust test-python
+
+test-rust: $(VENV)/.dependencies
+	@echo "== tests of the core crate"
+	$(CARGO) test --locked --package zkcredit-core
+
+test-python: setup
+	@echo "== tests of the package"
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: lint-python lint-rust
+
+lint-python: $(VENV)/.dependencies
+	@echo "== linters of the package"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lint-rust: $(VENV)/.dependencies
+	@echo "== linters of the crates"
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+format: $(VENV)/.dependencies
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(CARGO) fmt --all
+
+bench: setup
+	$(CARGO) bench --locked --workspace --benches
+	@for bench in benches/python/bench_*.py; do \
+		[ -e "$$bench" ] || continue; echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done
+
+# Removes one rule or constraint at a time and expects the tests to go red.
+mutants: setup
+	$(BIN)/python tools/mutants.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) target dist build .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -f python/zkcredit/_native*.so
+	find python tests tools benches -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""A ledger for consumer credit that everybody can check and nobody can read.
+
+The names below are loaded when they are first used, so importing the package is
+cheap. Everything that computes needs the compiled extension ``zkcredit._native``;
+without it the first use raises :class:`ImportError` and says how to build it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zkcredit.auditor import AuditReport, audit
+    from zkcredit.errors import (
+        CallerError,
+        CheckFailed,
+        MalformedInput,
+        ProofRefused,
+        Refused,
+        StateConflict,
+        StoreError,
+        ZkCreditError,
+    )
+    from zkcredit.ledger.operator import Operator
+    from zkcredit.lender import Lender
+    from zkcredit.merchant import Merchant
+    from zkcredit.terms import Terms
+    from zkcredit.wallet import Wallet
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AuditReport",
+    "CallerError",
+    "CheckFailed",
+    "Lender",
+    "MalformedInput",
+    "Merchant",
+    "Operator",
+    "ProofRefused",
+    "Refused",
+    "StateConflict",
+    "StoreError",
+    "Terms",
+    "Wallet",
+    "ZkCreditError",
+    "__version__",
+    "audit",
+]
+
+_HOMES = {
+    "AuditReport": "zkcredit.auditor",
+    "Lender": "zkcredit.lender",
+    "Merchant": "zkcredit.merchant",
+    "Operator": "zkcredit.ledger.operator",
+    "Terms": "zkcredit.terms",
+    "Wallet": "zkcredit.wallet",
+    "audit": "zkcredit.auditor",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use; AttributeError when there is no such name."""
+    if name not in __all__:
+        raise AttributeError(f"module 'zkcredit' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOMES.get(name, "zkcredit.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,182 @@
+"""Strict big-endian byte strings: what every stored or signed object is made of.
+
+A :class:`Writer` builds canonical bytes and a :class:`Reader` takes them apart
+again. Decoding is exact: a short field, a length out of range or a trailing
+byte raises :class:`~zkcredit.errors.MalformedInput`, so that decoding and
+encoding are inverse to each other and a signed or hashed object has one form
+only. Values that cannot be written raise :class:`~zkcredit.errors.CallerError`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from zkcredit.errors import CallerError, MalformedInput
+
+TEXT_MAX_BYTES = 64
+"""Longest text, in bytes of UTF-8, that :meth:`Writer.text8` accepts."""
+
+# Beyond the control characters: marks that reorder or hide what is displayed.
+_INVISIBLE = frozenset(
+    chr(code)
+    for first, last in ((0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF))
+    for code in range(first, last + 1)
+)
+
+
+def text_problem(text: str) -> str | None:
+    """Why ``text`` is not a valid name, or None if it is.
+
+    Valid is 1..64 bytes of UTF-8 in normal form C without control characters,
+    line separators, direction marks or invisible format characters.
+    """
+    try:
+        length = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "text holds a lone surrogate"
+    if not 1 <= length <= TEXT_MAX_BYTES:
+        return f"text must have 1..{TEXT_MAX_BYTES} bytes of UTF-8, not {length}"
+    if unicodedata.normalize("NFC", text) != text:
+        return "text is not in Unicode normal form C"
+    if any(unicodedata.category(char) == "Cc" or char in _INVISIBLE for char in text):
+        return "text holds a control or invisible character"
+    return None
+
+
+class Writer:
+    """Appends fields to a byte string; every method returns the writer itself."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def _number(self, value: int, size: int) -> Writer:
+        try:
+            self._parts.append(value.to_bytes(size, "big"))
+        except OverflowError:
+            raise CallerError(f"{value} does not fit in {size} unsigned bytes") from None
+        return self
+
+    def u8(self, value: int) -> Writer:
+        """One byte, 0..255."""
+        return self._number(value, 1)
+
+    def u16(self, value: int) -> Writer:
+        """Two bytes, big-endian."""
+        return self._number(value, 2)
+
+    def u32(self, value: int) -> Writer:
+        """Four bytes, big-endian."""
+        return self._number(value, 4)
+
+    def u64(self, value: int) -> Writer:
+        """Eight bytes, big-endian."""
+        return self._number(value, 8)
+
+    def fixed(self, value: bytes, size: int) -> Writer:
+        """Exactly ``size`` bytes, without a length."""
+        if len(value) != size:
+            raise CallerError(f"expected {size} bytes, got {len(value)}")
+        self._parts.append(bytes(value))
+        return self
+
+    def var8(self, value: bytes) -> Writer:
+        """A length byte and up to 255 bytes."""
+        return self.u8(len(value)).fixed(value, len(value))
+
+    def var16(self, value: bytes) -> Writer:
+        """A two-byte length and up to 65,535 bytes."""
+        return self.u16(len(value)).fixed(value, len(value))
+
+    def var32(self, value: bytes) -> Writer:
+        """A four-byte length and the bytes."""
+        return self.u32(len(value)).fixed(value, len(value))
+
+    def text8(self, text: str) -> Writer:
+        """A length byte and 1..64 bytes of UTF-8 (see :func:`text_problem`)."""
+        problem = text_problem(text)
+        if problem is not None:
+            raise CallerError(problem)
+        return self.var8(text.encode("utf-8"))
+
+    def finish(self) -> bytes:
+        """The bytes written so far."""
+        return b"".join(self._parts)
+
+
+class Reader:
+    """Takes fields from the front of ``data``; close with :meth:`finish`."""
+
+    __slots__ = ("_data", "_offset")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = bytes(data)
+        self._offset = 0
+
+    @property
+    def remaining(self) -> int:
+        """Number of bytes not read yet."""
+        return len(self._data) - self._offset
+
+    def fixed(self, size: int) -> bytes:
+        """The next ``size`` bytes."""
+        start, end = self._offset, self._offset + size
+        if size < 0 or end > len(self._data):
+            raise MalformedInput(f"input ends early: {size} bytes wanted, {self.remaining} left")
+        self._offset = end
+        return self._data[start:end]
+
+    def u8(self) -> int:
+        """One byte."""
+        return self.fixed(1)[0]
+
+    def u16(self) -> int:
+        """Two bytes, big-endian."""
+        return int.from_bytes(self.fixed(2), "big")
+
+    def u32(self) -> int:
+        """Four bytes, big-endian."""
+        return int.from_bytes(self.fixed(4), "big")
+
+    def u64(self) -> int:
+        """Eight bytes, big-endian."""
+        return int.from_bytes(self.fixed(8), "big")
+
+    def var8(self) -> bytes:
+        """Bytes after a length byte."""
+        return self.fixed(self.u8())
+
+    def var16(self) -> bytes:
+        """Bytes after a two-byte length."""
+        return self.fixed(self.u16())
+
+    def var32(self) -> bytes:
+        """Bytes after a four-byte length."""
+        return self.fixed(self.u32())
+
+    def text8(self) -> str:
+        """Text of 1..64 bytes of UTF-8 after a length byte."""
+        try:
+            text = self.var8().decode("utf-8")
+        except UnicodeDecodeError:
+            raise MalformedInput("text is not valid UTF-8") from None
+        problem = text_problem(text)
+        if problem is not None:
+            raise MalformedInput(problem)
+        return text
+
+    def version(self, expected: int, what: str) -> None:
+        """One byte that must be ``expected``; ``what`` names the object in the error."""
+        found = self.u8()
+        if found != expected:
+            raise MalformedInput(f"{what} has version {found}; this program reads {expected}")
+
+    def rest(self) -> bytes:
+        """Everything that is left."""
+        return self.fixed(self.remaining)
+
+    def finish(self) -> None:
+        """Raises MalformedInput unless everything was read."""
+        if self.remaining:
+            raise MalformedInput(f"{self.remaining} trailing bytes")

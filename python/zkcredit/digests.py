@@ -1,0 +1,113 @@
+"""Names and digests derived from statements: what is hashed, signed and proved over.
+
+Every function is BLAKE3 in derive-key mode under its own context, gives 32
+bytes and takes encoded statements as bytes (``statement.encode()``).
+"""
+
+from __future__ import annotations
+
+from zkcredit.codec import Writer
+from zkcredit.entries import SIGNATURE_BYTES, Kind, Submission
+from zkcredit.errors import MalformedInput
+
+
+def _derive(name: str, material: bytes) -> bytes:
+    from zkcredit._native import derive_key
+
+    return derive_key("zkcredit v1 " + name, material)
+
+
+def statement_hash(statement: bytes) -> bytes:
+    """Key of idempotency: the same statement is accepted once, whatever its evidence."""
+    return _derive("statement", statement)
+
+
+def evidence_hash(evidence: bytes, memo: bytes) -> bytes:
+    """What an entry holds of the evidence and the memo beside it."""
+    return _derive("evidence", len(evidence).to_bytes(4, "big") + evidence + memo)
+
+
+def issuer_id(ledger_id: bytes, statement: bytes) -> bytes:
+    """Identifier of the issuer that ``statement`` registers."""
+    return _derive("issuer", ledger_id + statement)
+
+
+def merchant_id(ledger_id: bytes, statement: bytes) -> bytes:
+    """Identifier of the merchant that ``statement`` registers."""
+    return _derive("merchant", ledger_id + statement)
+
+
+def terms_hash(ledger_id: bytes, issuer: bytes, terms: bytes) -> bytes:
+    """Identifier of encoded ``terms`` published by ``issuer`` (32 bytes)."""
+    return _derive("terms", ledger_id + issuer + terms)
+
+
+def registration_digest(ledger_id: bytes, statement: bytes) -> bytes:
+    """What the registering party signs with its BLS key."""
+    return _derive("registration", ledger_id + statement)
+
+
+def countersignature_digest(ledger_id: bytes, statement: bytes) -> bytes:
+    """What the operator signs with its BLS key when it accepts a registration."""
+    return _derive("countersignature", ledger_id + statement)
+
+
+def approval_digest(ledger_id: bytes, statement: bytes, memo: bytes) -> bytes:
+    """What a lender signs to let one line be opened."""
+    return _derive("open approval", ledger_id + statement + memo)
+
+
+def engine_context(statement: bytes, memo: bytes) -> bytes:
+    """The context that binds a proof to its whole statement and memo."""
+    return _derive("context", len(statement).to_bytes(4, "big") + statement + memo)
+
+
+def settle_context(ledger_id: bytes, statement: bytes) -> bytes:
+    """The context under which payee keys of a settlement are weighted."""
+    return _derive("settle", ledger_id + statement)
+
+
+def payee_hash(payee_key: bytes) -> bytes:
+    """The payee of a claim: hash of a one-time key (48 bytes)."""
+    return _derive("payee", payee_key)
+
+
+def payout_hash(salt: bytes, sum_minor: int, sum_rho: bytes, reference: str) -> bytes:
+    """Binds a settlement to its sum: ``salt`` and ``sum_rho`` have 32 bytes, sum is 64-bit."""
+    writer = Writer().fixed(salt, 32).u64(sum_minor).fixed(sum_rho, 32).text8(reference)
+    return _derive("payout", writer.finish())
+
+
+def token_header(ledger_id: bytes, token_kind: int, terms: bytes, period: int) -> bytes:
+    """Header under which an issuer signs tokens (70 bytes); ``terms`` is the terms hash."""
+    writer = Writer().u8(1).fixed(ledger_id, 32).u8(token_kind).fixed(terms, 32).u32(period)
+    return writer.finish()
+
+
+def value_label(issuer: bytes, asset: str) -> bytes:
+    """Public string from which the generator of amounts of (issuer, asset) is hashed."""
+    return b"value" + Writer().fixed(issuer, 32).text8(asset).finish()
+
+
+def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
+    """The signatures (96 bytes each) and the engine proof inside the evidence.
+
+    Registrations as submitted have no countersignature yet: issuer and merchant
+    bring (possession, signature), terms and period (signature); an open brings
+    the lender's approval before its proof; all others have a proof only.
+    """
+    kind, evidence = submission.statement.KIND, submission.evidence
+    if kind.is_registration:
+        count = 2 if kind in (Kind.ISSUER, Kind.MERCHANT) else 1
+        if len(evidence) != count * SIGNATURE_BYTES:
+            raise MalformedInput(
+                f"evidence of a {kind.name.lower()} has {len(evidence)} bytes, "
+                f"not {count * SIGNATURE_BYTES}"
+            )
+    else:
+        count = 1 if kind is Kind.OPEN else 0
+    cut = count * SIGNATURE_BYTES
+    if len(evidence) < cut or (not kind.is_registration and len(evidence) == cut):
+        raise MalformedInput(f"evidence of a {kind.name.lower()} is too short")
+    signatures = tuple(evidence[i : i + SIGNATURE_BYTES] for i in range(0, cut, SIGNATURE_BYTES))
+    return signatures, evidence[cut:]

@@ -1,0 +1,187 @@
+"""Signatures and proofs of many statements at once, with the culprits named.
+
+Stateless: what must be known is in the registry. A :class:`Batch` collects
+the work of any number of submissions or entries and runs it in a few native
+calls; operator and auditor share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zkcredit import digests
+from zkcredit.entries import (
+    SIGNATURE_BYTES,
+    IssuerStatement,
+    MerchantStatement,
+    OpenStatement,
+    PeriodStatement,
+    RefreshStatement,
+    SpendStatement,
+    Statement,
+    Submission,
+    TermsStatement,
+)
+from zkcredit.errors import MalformedInput, ProofRefused, Refused, ZkCreditError
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.registry import Registry
+
+PUBLIC_SIGNATURE_BYTES = 80
+"""A public reply: the BBS signature A (48 bytes) and e (32 bytes)."""
+_FIRST_MESSAGES = 5
+"""Messages of a token before its due buckets: blind, owner, serial, account, available."""
+
+
+class Batch:
+    """Work collected by :meth:`add`, done by :meth:`run`.
+
+    ``operator_key`` is the operator's BLS key if registrations carry its
+    countersignature at the end of their evidence (entries of a log do, fresh
+    submissions do not).
+    """
+
+    def __init__(self, registry: Registry, operator_key: bytes | None = None) -> None:
+        self._registry = registry
+        self._operator_key = operator_key
+        self._proofs: list[tuple[int, tuple[Any, bytes]]] = []
+        self._signatures: list[tuple[int, tuple[bytes, bytes, bytes]]] = []
+        self._possessions: list[tuple[int, tuple[bytes, bytes]]] = []
+        self._errors: dict[int, ZkCreditError] = {}
+
+    def add(self, position: int, submission: Submission) -> None:
+        """Queues one submission; ``position`` names it in the result of :meth:`run`."""
+        try:
+            if submission.statement.KIND.is_registration:
+                self._add_registration(position, submission)
+            else:
+                self._add_proof(position, submission)
+        except (MalformedInput, Refused) as error:
+            self._errors[position] = error
+
+    def _add_proof(self, position: int, submission: Submission) -> None:
+        from zkcredit.relations import engine_statement
+
+        registry, statement = self._registry, submission.statement
+        signatures, proof = digests.split_evidence(submission)
+        native = engine_statement(registry, registry.ledger_id, statement, submission.memo)
+        if isinstance(statement, OpenStatement):
+            issuer = registry.issuer(registry.published(statement.terms_hash).issuer_id)
+            message = digests.approval_digest(
+                registry.ledger_id, statement.encode(), submission.memo
+            )
+            self._signatures.append((position, (issuer.bls_key, message, signatures[0])))
+        self._proofs.append((position, (native, proof)))
+
+    def _add_registration(self, position: int, submission: Submission) -> None:
+        ledger_id, statement = self._registry.ledger_id, submission.statement
+        encoded = statement.encode()
+        if self._operator_key is not None:
+            cut = len(submission.evidence) - SIGNATURE_BYTES
+            countersignature = submission.evidence[max(cut, 0) :]
+            submission = Submission(statement, submission.evidence[: max(cut, 0)], submission.memo)
+            message = digests.countersignature_digest(ledger_id, encoded)
+            self._signatures.append((position, (self._operator_key, message, countersignature)))
+        signatures, _ = digests.split_evidence(submission)
+        key = registration_key(self._registry, statement)
+        if len(signatures) == 2:
+            self._possessions.append((position, (key, signatures[0])))
+        message = digests.registration_digest(ledger_id, encoded)
+        self._signatures.append((position, (key, message, signatures[-1])))
+
+    def run(self) -> dict[int, ZkCreditError]:
+        """Verifies everything; returns an error for every position that was refused."""
+        from zkcredit import _native
+
+        errors = self._errors
+        for position, (key, proof) in self._possessions:
+            _collect(errors, [position], lambda k=key, p=proof: _native.bls_verify_possession(k, p))
+        _run_all(errors, self._signatures, _native.bls_verify_batch, "bad-signature")
+        _run_all(errors, self._proofs, _native.verify_batch, "bad-proof")
+        return errors
+
+
+def registration_key(registry: Registry, statement: Statement) -> bytes:
+    """The BLS key that must sign a registration; raises Refused ``unknown-…``."""
+    if isinstance(statement, IssuerStatement | MerchantStatement):
+        return statement.bls_key
+    if isinstance(statement, TermsStatement):
+        return registry.issuer(statement.issuer_id).bls_key
+    assert isinstance(statement, PeriodStatement)
+    return registry.issuer(registry.published(statement.terms_hash).issuer_id).bls_key
+
+
+def _collect(
+    errors: dict[int, ZkCreditError],
+    positions: Sequence[int],
+    call: Callable[[], None],
+    rule: str = "bad-signature",
+) -> list[int]:
+    """Runs ``call`` over a batch and files what it refuses.
+
+    Returns the offsets that must be tried one by one: those of a batch that
+    was refused as malformed, where the extension names no culprit.
+    """
+    try:
+        call()
+    except ProofRefused as error:
+        message = "proof does not verify" if rule == "bad-proof" else "signature does not verify"
+        for offset in error.indexes:
+            errors.setdefault(positions[offset], ProofRefused(message, rule=rule))
+    except MalformedInput as error:
+        if len(positions) > 1:
+            return list(range(len(positions)))
+        errors.setdefault(positions[0], error)
+    return []
+
+
+def _run_all(
+    errors: dict[int, ZkCreditError],
+    jobs: Sequence[tuple[int, Any]],
+    native_call: Callable[[list[Any]], None],
+    rule: str,
+) -> None:
+    jobs = [job for job in jobs if job[0] not in errors]
+    if not jobs:
+        return
+    positions = [position for position, _ in jobs]
+    again = _collect(errors, positions, lambda: native_call([item for _, item in jobs]), rule)
+    if again:  # halve the batch, so that a malformed item costs logarithmically many calls
+        middle = len(jobs) // 2
+        _run_all(errors, jobs[:middle], native_call, rule)
+        _run_all(errors, jobs[middle:], native_call, rule)
+
+
+def token_parameters(
+    registry: Registry, terms_hash: bytes, period: int
+) -> tuple[bytes, bytes, int]:
+    """Public key, header and message count of the tokens of one period."""
+    published = registry.published(terms_hash)
+    terms = published.terms
+    key = registry.period(terms_hash, period).bbs_key
+    header = digests.token_header(registry.ledger_id, terms.kind, terms_hash, period)
+    return key, header, _FIRST_MESSAGES + terms.due_buckets + terms.attributes
+
+
+def verify_public_signatures(
+    registry: Registry, items: Sequence[tuple[SpendStatement | RefreshStatement, bytes]]
+) -> None:
+    """Checks public replies (80 bytes each) to spends and refreshes in one batch.
+
+    Raises ProofRefused naming the culprits' positions, or MalformedInput.
+    """
+    from zkcredit import _native
+
+    jobs = []
+    for position, (statement, signature) in enumerate(items):
+        if len(signature) != PUBLIC_SIGNATURE_BYTES:
+            raise MalformedInput(
+                f"reply {position} has {len(signature)} bytes, not {PUBLIC_SIGNATURE_BYTES}"
+            )
+        key, header, count = token_parameters(registry, statement.terms_hash, statement.period)
+        tweak = _native.serial_tweak(statement.nullifier, statement.commitment)
+        final = _native.adjust_commitment(statement.commitment, tweak)
+        jobs.append((key, header, count, final, signature))
+    if jobs:
+        _native.verify_commitment_signatures(jobs)

@@ -1,0 +1,379 @@
+"""Message files that people exchange: strict JSON with a versioned type tag.
+
+Every message is one JSON object whose ``type`` is ``zkcredit/<name>/1``. Byte
+strings are lower-case hexadecimal of exact length, amounts are minor units, and
+unknown, missing or repeated fields are refused. Signed messages are signed over
+:func:`signing_digest`, which does not depend on how the JSON was laid out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from zkcredit.codec import text_problem
+from zkcredit.errors import CallerError, MalformedInput
+from zkcredit.money import CURRENCY_PATTERN, MAX_MINOR
+
+if TYPE_CHECKING:
+    HexBytes: TypeAlias = bytes
+    Hex32: TypeAlias = bytes
+    Hex80: TypeAlias = bytes
+    Hex96: TypeAlias = bytes
+    Hex128: TypeAlias = bytes
+else:
+
+    class HexBytes(bytes):
+        """Bytes of any length."""
+
+        size = None
+
+    class Hex32(bytes):
+        """32 bytes: a hash, an identifier, a scalar or a key."""
+
+        size = 32
+
+    class Hex80(bytes):
+        """80 bytes: an issuer's signature on a token."""
+
+        size = 80
+
+    class Hex96(bytes):
+        """96 bytes: a BLS signature."""
+
+        size = 96
+
+    class Hex128(bytes):
+        """128 bytes: a memo."""
+
+        size = 128
+
+
+MAX_MESSAGE_BYTES = 4 << 20
+"""Longest message file that is read, in bytes."""
+
+Minor = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)]
+SignedMinor = Annotated[int, msgspec.Meta(ge=-MAX_MINOR, le=MAX_MINOR)]
+Counter = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)]
+Period = Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
+Account = Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Currency = Annotated[str, msgspec.Meta(pattern=f"^{CURRENCY_PATTERN}$")]
+
+
+class _Message(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+):
+    """Base of all messages; texts are checked for control characters."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, str) and (problem := text_problem(value)) is not None:
+                raise CallerError(f"{name}: {problem}")
+
+
+class OpenRequest(_Message, frozen=True, kw_only=True, tag="zkcredit/open-request/1"):
+    """Holder → lender: asks for a line; the lender adds its approval and submits it.
+
+    ``statement`` is the open statement, ``reply_key`` seals the lender's answer.
+    """
+
+    ledger_id: Hex32
+    statement: HexBytes
+    proof: HexBytes
+    memo: Hex128
+    reply_key: Hex32
+
+
+class Invoice(_Message, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
+    """Merchant → holder: what to pay. Everything but its hash stays between the two.
+
+    ``accepted`` are the terms hashes the merchant takes, ``rho`` the claim's
+    blinding, ``payee`` the hash of the one-time key that may settle the claim.
+    """
+
+    ledger_id: Hex32
+    merchant_id: Hex32
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=MAX_MINOR)]
+    currency: Currency
+    rho: Hex32
+    payee: Hex32
+    accepted: Annotated[list[Hex32], msgspec.Meta(min_length=1, max_length=256)]
+    not_after_ms: Counter
+    nonce: Hex32
+    label: Label
+    signature: Hex96
+
+
+class StatementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/statement-opening/1"):
+    """Holder → lender only: opens the bill in the statement entry ``entry_index``.
+
+    ``delta`` = rho_S − rho_Y and ``rho_due`` = rho_D are scalars.
+    """
+
+    ledger_id: Hex32
+    entry_index: Counter
+    account: Account
+    due_minor: SignedMinor
+    delta: Hex32
+    rho_due: Hex32
+    reply_key: Hex32
+
+
+class UpdateOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/update-opening/1"):
+    """Holder → lender only: shows the account behind the update entry ``entry_index``."""
+
+    ledger_id: Hex32
+    entry_index: Counter
+    account: Account
+    delta: Hex32
+    reply_key: Hex32
+
+
+class SettlementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/settlement-opening/1"):
+    """Merchant → lender only: the sum behind the settle entry ``entry_index``.
+
+    ``signature`` is the merchant's BLS signature over :func:`signing_digest`.
+    """
+
+    ledger_id: Hex32
+    entry_index: Counter
+    merchant_id: Hex32
+    salt: Hex32
+    sum_minor: Minor
+    sum_rho: Hex32
+    reference: Label
+    signature: Hex96
+
+
+class PayoutOrder(_Message, frozen=True, kw_only=True, tag="zkcredit/payout-order/1"):
+    """Lender → merchant: the signed promise to pay ``net_minor`` for one settlement."""
+
+    ledger_id: Hex32
+    issuer_id: Hex32
+    entry_index: Counter
+    merchant_id: Hex32
+    currency: Currency
+    sum_minor: Minor
+    fee_minor: Minor
+    net_minor: Minor
+    reference: Label
+    issued_ms: Counter
+    signature: Hex96
+
+
+class BillingDocument(_Message, frozen=True, kw_only=True, tag="zkcredit/billing-document/1"):
+    """Lender → holder: one period's bill, signed; the wallet recomputes every figure.
+
+    ``added_before_minor`` are payments and credits of this document that an update
+    has already put on the line; the line moves by :attr:`adjustment_minor`.
+    """
+
+    ledger_id: Hex32
+    issuer_id: Hex32
+    terms_hash: Hex32
+    account: Account
+    period: Period
+    next_period: Period
+    entry_index: Counter
+    bill_minor: SignedMinor
+    previous_balance_minor: SignedMinor
+    payments_minor: Minor
+    credits_minor: Minor
+    added_before_minor: Minor
+    interest_minor: Minor
+    late_fee_minor: Minor
+    waived_minor: Minor
+    limit_change_minor: SignedMinor
+    limit_minor: Minor
+    balance_minor: SignedMinor
+    minimum_minor: Minor
+    arrears_minor: Minor
+    issued_ms: Counter
+    signature: Hex96
+
+    @property
+    def adjustment_minor(self) -> int:
+        """What this document adds to the credit that is available on the line."""
+        added_minor = self.payments_minor + self.credits_minor - self.added_before_minor
+        charges_minor = self.interest_minor + self.late_fee_minor - self.waived_minor
+        return added_minor - charges_minor + self.limit_change_minor
+
+
+class OpenReply(_Message, frozen=True, kw_only=True, tag="zkcredit/open-reply/1"):
+    """Sealed answer to an open entry: the signature and what the lender added."""
+
+    signature: Hex80
+    account: Account
+    limit_minor: Minor
+    attributes: list[Counter]
+
+
+class UpdateReply(_Message, frozen=True, kw_only=True, tag="zkcredit/update-reply/1"):
+    """Sealed answer to an update entry: what was added to the line since the last reply."""
+
+    signature: Hex80
+    payments_minor: Minor
+    credits_minor: Minor
+    limit_change_minor: SignedMinor
+    limit_minor: Minor
+
+
+class StatementReply(_Message, frozen=True, kw_only=True, tag="zkcredit/statement-reply/1"):
+    """Sealed answer to a statement entry: the signature and the signed document."""
+
+    signature: Hex80
+    document: BillingDocument
+
+
+class TotalsRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One opened sum: Σ amount and Σ rho over one issuer's claims (or bills) of one asset.
+
+    ``indexes`` lists the spend entries a merchant's row covers; a lender's row
+    covers every statement entry of the issuer and has none.
+    """
+
+    role: Literal["merchant", "lender"]
+    issuer_id: Hex32
+    asset: Currency
+    sum_minor: SignedMinor
+    sum_rho: Hex32
+    indexes: list[Counter] | None = None
+
+
+class Totals(_Message, frozen=True, kw_only=True, tag="zkcredit/totals/1"):
+    """Merchant or lender → auditor: opens sums that the auditor computes from the log."""
+
+    ledger_id: Hex32
+    rows: list[TotalsRow]
+
+
+_T = TypeVar("_T", bound=_Message)
+
+
+def _write_bytes(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: _write_bytes(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_write_bytes(item) for item in value]
+    return value
+
+
+def _read_bytes(kind: type, value: object) -> object:
+    size = getattr(kind, "size", 0)
+    if not isinstance(value, str) or value != value.lower() or len(value) % 2:
+        raise ValueError("expected lower-case hexadecimal")
+    if size is not None and len(value) != 2 * size:
+        raise ValueError(f"expected {size} bytes as {2 * size} hexadecimal digits")
+    if not all(char in "0123456789abcdef" for char in value):
+        raise ValueError("expected lower-case hexadecimal")
+    return kind(bytes.fromhex(value))
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is repeated")
+    return fields
+
+
+def to_builtins(message: msgspec.Struct) -> dict[str, Any]:
+    """The message as JSON-ready dictionaries, bytes as hexadecimal."""
+    plain = msgspec.to_builtins(message, builtin_types=(bytes,), enc_hook=bytes)
+    result: dict[str, Any] = _write_bytes(plain)
+    return result
+
+
+def encode_message(message: msgspec.Struct, *, indent: bool = False) -> bytes:
+    """UTF-8 JSON of a message, compact or (for files) indented with a final newline."""
+    raw = msgspec.json.encode(to_builtins(message))
+    return msgspec.json.format(raw, indent=2) + b"\n" if indent else raw
+
+
+def decode_message(data: bytes | str, expected: type[_T]) -> _T:
+    """The message of type ``expected``; MalformedInput says what is wrong and where."""
+    name = expected.__struct_config__.tag
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MalformedInput(f"message is longer than {MAX_MESSAGE_BYTES} bytes")
+    try:
+        raw = json.loads(data, object_pairs_hook=_unique_fields)
+    except (ValueError, RecursionError) as error:
+        raise MalformedInput(f"not a JSON message of type {name}: {error}") from None
+    if isinstance(raw, dict) and raw.get("type") != name:
+        raise MalformedInput(f"expected a message of type {name}, found {raw.get('type')!r}")
+    try:
+        return msgspec.convert(raw, expected, dec_hook=_read_bytes)
+    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        raise MalformedInput(f"message {name}: {error}") from None
+
+
+def message_type(data: bytes | str) -> str:
+    """The ``type`` tag of a message, to choose how to read it; MalformedInput without one."""
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MalformedInput(f"not a JSON message: {error}") from None
+    tag = raw.get("type") if isinstance(raw, dict) else None
+    if not isinstance(tag, str):
+        raise MalformedInput("not a message: it has no type")
+    return tag
+
+
+def canonical_bytes(message: msgspec.Struct) -> bytes:
+    """Type tag and fields in declared order, without ``signature``.
+
+    Each value carries its kind and length: ``i`` 8-byte signed integer, ``b`` and
+    ``s`` bytes and UTF-8 text after a 4-byte length, ``l`` list after a 4-byte count.
+    """
+    parts = [_canonical(str(message.__struct_config__.tag))]
+    for name in message.__struct_fields__:
+        if name != "signature":
+            parts.append(_canonical(getattr(message, name)))
+    return b"".join(parts)
+
+
+def _canonical(value: object) -> bytes:
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(8, "big", signed=True)
+    if isinstance(value, bytes):
+        return b"b" + len(value).to_bytes(4, "big") + value
+    if isinstance(value, str):
+        text = value.encode()
+        return b"s" + len(text).to_bytes(4, "big") + text
+    if isinstance(value, list):
+        return b"l" + len(value).to_bytes(4, "big") + b"".join(map(_canonical, value))
+    raise CallerError(f"a signed message cannot hold {type(value).__name__}")
+
+
+_CONTEXTS: dict[type, str] = {
+    Invoice: "zkcredit v1 invoice",
+    SettlementOpening: "zkcredit v1 settlement opening",
+    PayoutOrder: "zkcredit v1 payout order",
+    BillingDocument: "zkcredit v1 billing document",
+}
+
+
+def signing_digest(message: Invoice | SettlementOpening | PayoutOrder | BillingDocument) -> bytes:
+    """The 32 bytes that the message's BLS signature covers (an invoice's hash is this too)."""
+    from zkcredit._native import derive_key
+
+    return derive_key(_CONTEXTS[type(message)], canonical_bytes(message))
+
+
+def unsigned(kind: type[_T], **fields: Any) -> _T:
+    """A signed message before its signature, which is 96 zero bytes."""
+    return kind(signature=bytes(96), **fields)
+
+
+def signed(message: _T, signature: bytes) -> _T:
+    """The same message with its signature."""
+    return msgspec.structs.replace(message, signature=signature)

@@ -1,0 +1,60 @@
+//! Completeness of every circuit, sizes, and batches.
+
+mod scenario;
+
+use scenario::{DEFAULT, NAMES, Scenario, Size};
+use zkcredit_core::engine::{verify, verify_batch};
+
+#[test]
+fn every_circuit_proves_and_verifies_at_every_size() {
+    for name in NAMES {
+        for (k, m, bits) in [(1, 0, 32), (1, 2, 64), (2, 1, 32), (3, 0, 16), (12, 0, 32)] {
+            let scenario = Scenario::new(name, Size { k, m, bits });
+            let (statement, proof) = scenario.prove();
+            assert_eq!(proof.len(), scenario.circuit.proof_length(), "{name} {k} {m} {bits}");
+            assert_eq!(verify(&statement, &proof), Ok(()), "{name} {k} {m} {bits}");
+        }
+    }
+}
+
+#[test]
+fn tokens_without_debts_spend_too() {
+    for name in ["open", "spend", "refresh", "update"] {
+        let (statement, proof) = Scenario::new(name, Size { k: 0, m: 1, bits: 32 }).prove();
+        assert_eq!(verify(&statement, &proof), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn a_spend_has_nine_points_and_seventy_five_scalars() {
+    let scenario = Scenario::new("spend", DEFAULT);
+    assert_eq!(scenario.circuit.proof_length(), 9 * 96 + 75 * 32);
+}
+
+#[test]
+#[ignore = "prints timings"]
+fn timings() {
+    let scenario = Scenario::new("spend", DEFAULT);
+    let prover = scenario.prover().expect("true");
+    let (statement, proof) = scenario.finish(&prover);
+    let t = std::time::Instant::now();
+    for _ in 0..20 {
+        scenario.prover().expect("true").prove([7; 32], [9; 32], &[1; 32]).expect("a proof");
+    }
+    println!("prove {:?}", t.elapsed() / 20);
+    let t = std::time::Instant::now();
+    for _ in 0..20 {
+        verify(&statement, &proof).expect("valid");
+    }
+    println!("verify one {:?}", t.elapsed() / 20);
+    for n in [16usize, 256, 1024] {
+        let items: Vec<_> = (0..n).map(|_| (&statement, proof.as_slice())).collect();
+        let t = std::time::Instant::now();
+        assert!(verify_batch(&items).expect("random source").is_empty());
+        println!("batch {n} on two: {:?} each", t.elapsed() / n as u32);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        let t = std::time::Instant::now();
+        assert!(pool.install(|| verify_batch(&items)).expect("random source").is_empty());
+        println!("batch {n} on one: {:?} each", t.elapsed() / n as u32);
+    }
+}

@@ -1,0 +1,30 @@
+"""Settings that hold for every test: hypothesis profiles, and a home of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+# `fast` while developing, `ci` repeatable, `slow` for a long search by hand.
+settings.register_profile("fast", max_examples=25, deadline=None, suppress_health_check=_QUIET)
+settings.register_profile(
+    "ci", settings.get_profile("fast"), max_examples=50, derandomize=True, print_blob=True
+)
+settings.register_profile("slow", settings.get_profile("fast"), max_examples=2_000)
+settings.load_profile(
+    os.environ.get("ZKCREDIT_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "fast")
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the home folder of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZKCREDIT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("ZKCREDIT_PASSPHRASE", raising=False)
+        yield
