@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use super::signature::{sign_scalars, verify_scalars};
+use super::signature::{pairing_holds, sign_scalars, verify_scalars};
 use super::{PublicKey, SecretKey, Signature, Suite};
 use crate::error::{Error, Result};
 use crate::group::{E1, E1Affine, FixedBaseTable, G1Affine, Scalar, SecretBases};
@@ -261,4 +261,22 @@ pub fn verify_messages(
     signature: &Signature,
 ) -> Result<()> {
     verify_scalars(SUITE, key, header, messages, signature)
+}
+
+/// [`verify_messages`] in a context made before, for wallets that check many tokens.
+///
+/// # Errors
+/// [`Error::Refused`] if the signature does not verify, [`Error::Misuse`] if the number
+/// of messages is not the context's.
+pub fn verify_in_context(
+    context: &SigningContext,
+    messages: &[Scalar],
+    signature: &Signature,
+) -> Result<()> {
+    let point = context.commit(messages)? + E1::from(context.base);
+    if pairing_holds(&context.key, signature, &point) {
+        Ok(())
+    } else {
+        Err(Error::Refused("signature"))
+    }
 }
