@@ -251,12 +251,12 @@ class Scratch:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def cargo_is_green(self, arguments: Sequence[str]) -> bool:
-        """Run ``cargo test``; MutantError when the tests do not compile."""
+        """Run ``cargo test``; MutantError when it does not compile or runs no test."""
         options = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
         built = self.call(["cargo", "test", "--locked", "--quiet", "--no-run", *options])
         if built.returncode != 0:
             raise MutantError(f"does not compile: {gist(built.stderr)}")
-        return self.call(["cargo", "test", "--locked", "--quiet", *arguments]).returncode == 0
+        return passed(self.call(["cargo", "test", "--locked", "--quiet", *arguments]))
 
     def pytest_is_green(self, arguments: Sequence[str]) -> bool:
         """Run pytest; MutantError when tests cannot be collected or there is none."""
@@ -299,6 +299,13 @@ class Scratch:
             path.write_text(original, encoding="utf-8")
 
 
+def passed(ended: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a Rust test run is green; MutantError when it is green for want of tests."""
+    if ended.returncode == 0 and not re.search(r"\b[1-9]\d* passed", ended.stdout):
+        raise MutantError("no test was run")
+    return ended.returncode == 0
+
+
 def gist(text: str) -> str:
     """Return the first line of an error, else the last line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -329,10 +336,8 @@ def negatives_runner(scratch: Scratch) -> Callable[[], bool]:
     package = scratch.tree / "rust/core"
 
     def run() -> bool:
-        ended = scratch.call(
-            [binaries[0], "--quiet"], cwd=package, extra={"CARGO_MANIFEST_DIR": str(package)}
-        )
-        return ended.returncode == 0
+        extra = {"CARGO_MANIFEST_DIR": str(package)}
+        return passed(scratch.call([binaries[0], "--quiet"], cwd=package, extra=extra))
 
     return run
 

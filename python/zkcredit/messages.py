@@ -334,11 +334,9 @@ def canonical_bytes(message: msgspec.Struct) -> bytes:
     Each value carries its kind and length: ``i`` 8-byte signed integer, ``b`` and
     ``s`` bytes and UTF-8 text after a 4-byte length, ``l`` list after a 4-byte count.
     """
-    parts = [_canonical(str(message.__struct_config__.tag))]
-    for name in message.__struct_fields__:
-        if name != "signature":
-            parts.append(_canonical(getattr(message, name)))
-    return b"".join(parts)
+    names = [name for name in message.__struct_fields__ if name != "signature"]
+    tag = _canonical(str(message.__struct_config__.tag))
+    return tag + b"".join(_canonical(getattr(message, name)) for name in names)
 
 
 def _canonical(value: object) -> bytes:

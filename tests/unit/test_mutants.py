@@ -61,12 +61,13 @@ case "$*" in
   *message-format=json*)
     printf '{"executable":"%s","target":{"name":"circuit_negatives"}}\\n' "$NEGATIVES_BINARY" ;;
   *--no-run*) ;;
-  *) grep -q rule rust/core/src/lib.rs || exit 101 ;;
+  *nothing*) echo "test result: ok. 0 passed; 0 failed" ;;
+  *) grep -q rule rust/core/src/lib.rs || exit 101; echo "test result: ok. 1 passed; 0 failed" ;;
 esac
 """
 FAKE_NEGATIVES = """\
 #!/usr/bin/env bash
-cd ../.. && grep -q toy.positive circuits/toy.toml
+cd ../.. && grep -q toy.positive circuits/toy.toml && echo "test result: ok. 1 passed; 0 failed"
 """
 
 
@@ -197,6 +198,17 @@ def test_rust_mutants_are_killed_survive_or_do_not_compile(
     log = (tmp_path / "cargo.log").read_text().splitlines()
     assert log[0] == "test --locked --quiet --no-run -p zkcredit-core"
     assert log[1] == "test --locked --quiet -p zkcredit-core -- one"
+
+
+def test_a_filter_that_matches_no_rust_test_proves_nothing(
+    rust_tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = rust_mutant("r.idle", "gone").replace("-- one", "nothing")
+    write(rust_tree / "tests/mutants/r.toml", text)
+    assert run(rust_tree, "r.*") == 1
+    output = capsys.readouterr().out
+    assert rows(output) == {"r.idle": "BROKEN"}
+    assert "no test was run" in output
 
 
 def test_circuit_blocks_are_dropped_one_by_one(

@@ -7,6 +7,7 @@ calls; operator and auditor share it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,8 @@ class Batch:
 
         errors = self._errors
         for position, (key, proof) in self._possessions:
-            _collect(errors, [position], lambda k=key, p=proof: _native.bls_verify_possession(k, p))
+            call = functools.partial(_native.bls_verify_possession, key, proof)
+            _collect(errors, [position], call)
         _run_all(errors, self._signatures, _native.bls_verify_batch, "bad-signature")
         _run_all(errors, self._proofs, _native.verify_batch, "bad-proof")
         return errors

@@ -82,10 +82,7 @@ fn the_signature_is_plain_bbs_on_the_finished_messages() {
         sign_commitment(&key, &context, &start, &tweak, &adjustments).expect("signs");
     let messages = finished(&messages, &tweak, &adjustments);
     assert_eq!(end, commitment(&context, &messages));
-    assert_eq!(
-        Ok(end),
-        final_commitment(&context, &start, &tweak, &adjustments)
-    );
+    assert_eq!(Ok(end), final_commitment(&start, &tweak, &adjustments));
     assert_eq!(
         verify_messages(key.public_key(), HEADER, &messages, &signature),
         Ok(())
@@ -150,7 +147,7 @@ fn a_commitment_outside_the_subgroup_learns_nothing() {
     let (end, signature) = sign_commitment(&key, &context, &tainted, &tweak, &[]).expect("signs");
     assert!(signature.a().as_e1().is_in_subgroup());
     // A is what the projection of C_final to G1 gets: (x + e)·A = base + projection.
-    let clean = final_commitment(&context, &honest, &tweak, &[]).expect("a point");
+    let clean = final_commitment(&honest, &tweak, &[]).expect("a point");
     let x = Scalar::from_bytes_be(&[5; 32]).expect("the key");
     let signed = E1::from(*context.base()) + E1::from(clean);
     assert_eq!(signature.a().mul(&(x + signature.e())), signed);
@@ -204,6 +201,8 @@ fn degenerate_commitments_are_refused() {
     }
     let good = commitment(&context, &token(1));
     let result = sign_commitment(&key, &context, &good, &tweak, &[(COUNT, Scalar::ONE)]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
+    let result = final_commitment(&good, &tweak, &[(usize::MAX, Scalar::ONE)]);
     assert!(matches!(result, Err(Error::Misuse(_))));
     let stranger = SecretKey::from_bytes(&[4; 32]).expect("a key");
     let result = sign_commitment(&stranger, &context, &good, &tweak, &[]);

@@ -151,15 +151,12 @@ fn generator_table(index: usize, generator: &G1Affine) -> Arc<FixedBaseTable> {
 }
 
 /// `scalar·H_index` for a public scalar.
-fn public_term(context: &SigningContext, index: usize, scalar: &Scalar) -> Result<E1> {
-    let generator = context
-        .message_generators
-        .get(index)
-        .ok_or(Error::Misuse("adjustment of a message that does not exist"))?;
+fn public_term(index: usize, scalar: &Scalar) -> Result<E1> {
+    let generators = SUITE.generators(index.saturating_add(2))?;
     if index < TABLE_LIMIT {
-        Ok(generator_table(index, generator).mul(scalar))
+        Ok(generator_table(index, &generators[index + 1]).mul(scalar))
     } else {
-        Ok(generator.mul(scalar))
+        Ok(generators[index + 1].mul(scalar))
     }
 }
 
@@ -167,17 +164,16 @@ fn public_term(context: &SigningContext, index: usize, scalar: &Scalar) -> Resul
 /// variable time. Holders and verifiers compute it too.
 ///
 /// # Errors
-/// [`Error::Misuse`] for an index outside the token, [`Error::Refused`] if the sum is
-/// the identity.
+/// [`Error::Misuse`] for an index beyond [`super::MAX_MESSAGES`], [`Error::Refused`] if
+/// the sum is the identity.
 pub fn final_commitment(
-    context: &SigningContext,
     commitment: &E1Affine,
     tweak: &Scalar,
     adjustments: &[(usize, Scalar)],
 ) -> Result<E1Affine> {
-    let mut sum = E1::from(*commitment) + public_term(context, SERIAL_INDEX, tweak)?;
+    let mut sum = E1::from(*commitment) + public_term(SERIAL_INDEX, tweak)?;
     for (index, scalar) in adjustments {
-        sum += public_term(context, *index, scalar)?;
+        sum += public_term(*index, scalar)?;
     }
     sum.to_affine().ok_or(Error::Refused("commitment"))
 }
@@ -203,7 +199,13 @@ pub fn sign_commitment(
     if key.public_key() != context.key() {
         return Err(Error::Misuse("signing key of another context"));
     }
-    let final_point = final_commitment(context, commitment, tweak, adjustments)?;
+    if adjustments
+        .iter()
+        .any(|(index, _)| *index >= context.message_generators.len())
+    {
+        return Err(Error::Misuse("adjustment of a message that does not exist"));
+    }
+    let final_point = final_commitment(commitment, tweak, adjustments)?;
     let mut input = Zeroizing::new(Vec::with_capacity(32 + 32 + 48));
     input.extend_from_slice(&*key.to_bytes());
     input.extend_from_slice(&context.domain.to_bytes_be());

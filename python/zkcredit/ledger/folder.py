@@ -1,0 +1,148 @@
+"""The files of a ledger folder: ``genesis``, ``operator.key`` and ``checkpoint``.
+
+The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`.
+All errors of the file system become StoreError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkcredit.codec import Reader
+from zkcredit.errors import MalformedInput, StateConflict, StoreError
+from zkcredit.ledger.genesis import Genesis
+
+if TYPE_CHECKING:
+    from zkcredit._native import BlsKey
+
+DATABASE = "ledger.db"
+GENESIS = "genesis"
+KEY = "operator.key"
+CHECKPOINT = "checkpoint"
+_KEY_VERSION = 1
+_BLS_CONTEXT = b"operator"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OperatorKeys:
+    """The operator's secrets: seeds (32 bytes each) of its Ed25519 and BLS keys."""
+
+    log_seed: bytes
+    bls_seed: bytes
+
+    @classmethod
+    def generate(cls) -> OperatorKeys:
+        """Fresh keys from the system's random source."""
+        return cls(secrets.token_bytes(32), secrets.token_bytes(32))
+
+    def bls(self) -> BlsKey:
+        """The key that countersigns registrations."""
+        from zkcredit._native import BlsKey, Seed
+
+        return BlsKey.derive(Seed.from_bytes(self.bls_seed), _BLS_CONTEXT)
+
+    def genesis(self, origin: str) -> Genesis:
+        """A new genesis of these keys with a fresh nonce."""
+        from zkcredit.ledger.note import log_public_key
+
+        return Genesis(
+            origin, log_public_key(self.log_seed), self.bls().public_key, secrets.token_bytes(32)
+        )
+
+    def encode(self) -> bytes:
+        """Version byte and both seeds."""
+        return bytes((_KEY_VERSION,)) + self.log_seed + self.bls_seed
+
+    @classmethod
+    def decode(cls, data: bytes) -> OperatorKeys:
+        """The keys in ``data``; raises MalformedInput."""
+        reader = Reader(data)
+        reader.version(_KEY_VERSION, KEY)
+        keys = cls(reader.fixed(32), reader.fixed(32))
+        reader.finish()
+        return keys
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """Content of a small file; raises StoreError."""
+    with _mapped(path):
+        return path.read_bytes()
+
+
+def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
+    """Replaces ``path`` atomically and durably; 0600 if ``secret``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with _mapped(path):
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            descriptor = os.open(temporary, flags, 0o600 if secret else 0o644)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def prepare(folder: Path) -> None:
+    """Creates the folder of a new ledger; StateConflict if one is there already."""
+    with _mapped(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (GENESIS, KEY, DATABASE):
+            if (folder / name).exists():
+                raise StateConflict(f"{folder} already holds a ledger ({name} exists)")
+        sync_folder(folder.parent)
+
+
+def discard(folder: Path) -> None:
+    """Removes what a failed creation left; its ledger never existed."""
+    with contextlib.suppress(OSError):
+        for file in (*folder.glob(DATABASE + "*"), folder / KEY, folder / GENESIS):
+            file.unlink(missing_ok=True)
+
+
+def read_genesis(folder: Path) -> Genesis:
+    """The genesis of the ledger in ``folder``."""
+    path = folder / GENESIS
+    if not path.is_file():
+        raise StoreError(f"no ledger in {folder}: it has no file {GENESIS!r}")
+    return Genesis.decode(read_file(path))
+
+
+def read_keys(folder: Path, genesis: Genesis) -> OperatorKeys:
+    """The operator's secrets; MalformedInput if they are not those of ``genesis``."""
+    path = folder / KEY
+    if not path.is_file():
+        raise StoreError(f"{folder} has no {KEY}: only the operator can do this")
+    keys = OperatorKeys.decode(read_file(path))
+    from zkcredit.ledger.note import log_public_key
+
+    public = log_public_key(keys.log_seed), keys.bls().public_key
+    if public != (genesis.log_key, genesis.bls_key):
+        raise MalformedInput(f"{path} does not belong to this ledger")
+    return keys

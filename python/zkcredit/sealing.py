@@ -1,0 +1,78 @@
+"""What only the holder can read: sealed replies and the memo beside each entry.
+
+Both are ChaCha20-Poly1305 with a random 12-byte nonce in front, under keys that
+are derived from the holder's seed for this one statement.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from zkcredit.codec import TEXT_MAX_BYTES, Reader, Writer, text_problem
+from zkcredit.entries import MEMO_BYTES
+from zkcredit.errors import CheckFailed, MalformedInput
+
+_NONCE, _TAG = 12, 16
+_MEMO_VERSION = 1
+_MEMO_PLAIN = MEMO_BYTES - _NONCE - _TAG
+
+
+def _seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + ChaCha20Poly1305(key).encrypt(nonce, plaintext, associated)
+
+
+def _open(key: bytes, sealed: bytes, associated: bytes, what: str) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    if len(sealed) < _NONCE + _TAG:
+        raise MalformedInput(f"{what} is too short")
+    try:
+        return ChaCha20Poly1305(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], associated)
+    except InvalidTag:
+        raise CheckFailed(f"{what} does not open under this key") from None
+
+
+def seal_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, plaintext: bytes) -> bytes:
+    """A lender's private reply to one statement; ``key`` (32 bytes) came with the request."""
+    return _seal(key, plaintext, ledger_id + statement_hash)
+
+
+def open_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, sealed: bytes) -> bytes:
+    """The plaintext of a reply; CheckFailed if it is for another statement or key."""
+    return _open(key, sealed, ledger_id + statement_hash, "the lender's reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What the holder wants to find again: amount, parts of the plan, shop and label."""
+
+    amount_minor: int = 0
+    plan: int = 1
+    label: str = "-"
+
+    def seal(self, key: bytes, statement: bytes) -> bytes:
+        """Exactly 128 bytes, bound to the statement."""
+        writer = Writer().u8(_MEMO_VERSION).u64(self.amount_minor).u8(self.plan)
+        plain = writer.text8(shorten(self.label)).finish()
+        return _seal(key, plain.ljust(_MEMO_PLAIN, b"\0"), statement)
+
+    @staticmethod
+    def open(key: bytes, statement: bytes, sealed: bytes) -> Memo:
+        """CheckFailed if the memo is not the holder's, MalformedInput if it is not a memo."""
+        reader = Reader(_open(key, sealed, statement, "the memo"))
+        reader.version(_MEMO_VERSION, "memo")
+        memo = Memo(reader.u64(), reader.u8(), reader.text8())
+        if any(reader.rest()):
+            raise MalformedInput("the memo's padding is not zero")
+        return memo
+
+
+def shorten(label: str) -> str:
+    """``label`` cut to 64 bytes of UTF-8 at a character's edge, ``-`` if nothing is left."""
+    text = label.encode()[:TEXT_MAX_BYTES].decode(errors="ignore")
+    return text if text_problem(text) is None else "-"

@@ -1,0 +1,143 @@
+"""What a wallet remembers, and its bytes inside the vault.
+
+Everything except :attr:`WalletState.phrase` can be found again on the ledger;
+it is kept so that no step needs a scan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from zkcredit.entries import Kind
+from zkcredit.errors import MalformedInput
+
+VERSION = 1
+
+REQUESTED = "requested"
+READY = "ready"
+PENDING = "pending"
+DISPUTED = "disputed"
+CLOSED = "closed"
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token: the messages without the owner, and the issuer's signature (80 bytes).
+
+    ``serial`` (32 bytes) becomes the nullifier. Before the reply is there the
+    signature is empty and lender's adjustments are missing.
+    """
+
+    period: int
+    blind: bytes
+    serial: bytes
+    account: int
+    available_minor: int
+    due_minor: list[int]
+    attributes: list[int]
+    signature: bytes = b""
+
+    def messages(self, owner: Any) -> list[Any]:
+        """The signed messages in order; ``owner`` is the wallet's secret scalar."""
+        head = [self.blind, owner, self.serial, self.account, self.available_minor]
+        return [*head, *self.due_minor, *self.attributes]
+
+
+class Pending(msgspec.Struct, kw_only=True):
+    """A step that is proved and stored; ``index`` is set once the ledger has it.
+
+    ``next`` is the token the reply will complete. ``refused`` names the rule if
+    the ledger has said no.
+    """
+
+    kind: int
+    statement: bytes
+    evidence: bytes
+    memo: bytes
+    next: Token
+    index: int | None = None
+    amount_minor: int = 0
+    plan: int = 1
+    label: str = "-"
+    invoice_hash: bytes = b""
+    refused: str | None = None
+
+    @property
+    def kind_name(self) -> str:
+        """The step in lower case: ``spend``, ``statement`` …"""
+        return Kind(self.kind).name.lower()
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """One credit line. ``number`` names it in this wallet, ``ordinal`` in the derivation.
+
+    ``added_minor`` and ``limit_changed_minor`` are what updates have put on the line
+    since the last billing document; ``problem`` says why a line is disputed.
+    """
+
+    number: int
+    ordinal: int
+    ledger_id: bytes
+    issuer_id: bytes
+    terms_hash: bytes
+    status: str = REQUESTED
+    limit_minor: int = 0
+    token: Token | None = None
+    pending: Pending | None = None
+    must_refresh: bool = False
+    balance_minor: int = 0
+    minimum_minor: int = 0
+    added_minor: int = 0
+    open_period: int = 0
+    statement_period: int = 0
+    statement_moment_ms: int | None = None
+    documents: list[bytes] = []
+    disputed: bytes = b""
+    problem: str | None = None
+
+    @property
+    def available_minor(self) -> int | None:
+        """Credit that the current token holds, None before the first reply."""
+        return None if self.token is None else self.token.available_minor
+
+
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished step of a line, with the credit available after it."""
+
+    line: int
+    index: int
+    kind: str
+    timestamp_ms: int
+    period: int
+    amount_minor: int
+    label: str
+    available_minor: int
+    invoice_hash: bytes = b""
+
+
+class WalletState(msgspec.Struct, kw_only=True):
+    """Content of a wallet's vault: the phrase or the bare root, lines and history."""
+
+    version: int = VERSION
+    phrase: str | None = None
+    root: bytes
+    lines: list[Line] = []
+    history: list[HistoryRow] = []
+
+
+def encode_state(state: Any) -> bytes:
+    """Bytes of a role's state for its vault."""
+    return msgspec.msgpack.encode(state)
+
+
+def decode_state(data: bytes) -> WalletState:
+    """The state in a vault; MalformedInput if it is of another version or no wallet."""
+    try:
+        head = msgspec.msgpack.decode(data)
+        if isinstance(head, dict) and head.get("version") not in (None, VERSION):
+            found = head.get("version")
+            raise MalformedInput(f"wallet state has version {found}; this program reads {VERSION}")
+        return msgspec.convert(head, WalletState)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise MalformedInput(f"not a wallet's state: {error}") from None

@@ -1,0 +1,190 @@
+//! Issuer keys: signing commitments, and verifying token signatures.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+use zkcredit_core::bbs::token::{SignedCommitment, verify_commitments};
+use zkcredit_core::bbs::{PublicKey, SecretKey, Signature, SigningContext, Suite, token};
+use zkcredit_core::group::{E1Affine, Scalar};
+
+use crate::convert::{bytes, fixed, scalar, scalar_bytes};
+use crate::errors::{MalformedInput, raise, refused};
+use crate::secrets::Seed;
+
+type Contexts = Mutex<HashMap<([u8; 96], Vec<u8>, usize), Arc<SigningContext>>>;
+
+/// Most contexts kept.
+const MAX_CONTEXTS: usize = 4096;
+
+/// The context of (key, header, message count); cached per process.
+fn context(key: &[u8; 96], header: &[u8], count: usize) -> PyResult<Arc<SigningContext>> {
+    static CONTEXTS: OnceLock<Contexts> = OnceLock::new();
+    let contexts = CONTEXTS.get_or_init(Contexts::default);
+    let index = (*key, header.to_vec(), count);
+    let known = contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned();
+    if let Some(found) = known {
+        return Ok(found);
+    }
+    let public = PublicKey::from_bytes(key).map_err(raise)?;
+    let made = Arc::new(SigningContext::new(&public, count, header).map_err(raise)?);
+    let mut entries = contexts.lock().unwrap_or_else(PoisonError::into_inner);
+    if entries.len() >= MAX_CONTEXTS {
+        entries.clear();
+    }
+    entries.insert(index, Arc::clone(&made));
+    Ok(made)
+}
+
+/// A commitment on the curve; it may lie outside the subgroup.
+fn commitment(bytes: &[u8]) -> PyResult<E1Affine> {
+    E1Affine::from_compressed(&fixed(bytes, "a commitment")?)
+        .ok_or_else(|| MalformedInput::new_err("bytes are no point of the curve"))
+}
+
+type Adjustments<'py> = Vec<(usize, Bound<'py, PyAny>)>;
+
+fn adjustments(given: &Adjustments<'_>) -> PyResult<Vec<(usize, Scalar)>> {
+    given.iter().map(|(index, value)| Ok((*index, *scalar(value)?))).collect()
+}
+
+/// A BBS key pair of one issuer and period.
+#[pyclass(frozen, module = "zkcredit._native")]
+pub struct IssuerKey {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+struct Order {
+    context: Arc<SigningContext>,
+    commitment: E1Affine,
+    tweak: Scalar,
+    adjustments: Vec<(usize, Scalar)>,
+}
+
+#[pymethods]
+impl IssuerKey {
+    /// The key that a seed and public data give.
+    #[staticmethod]
+    fn derive(seed: &Seed, data: &[u8]) -> PyResult<Self> {
+        let material: Zeroizing<[u8; 32]> = seed.derive("zkcredit v1 issuer key", data);
+        let secret = SecretKey::generate(Suite::Sha256, material.as_slice(), b"", None);
+        let secret = secret.map_err(raise)?;
+        Ok(IssuerKey { public: secret.public_key().clone(), secret })
+    }
+
+    #[getter]
+    fn public_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.public.as_bytes())
+    }
+
+    /// Signs commitments: (header, message count, C′, tweak, adjustments) each.
+    #[allow(clippy::type_complexity)]
+    fn sign_commitments<'py>(
+        &self,
+        py: Python<'py>,
+        items: Vec<(Vec<u8>, usize, Vec<u8>, Vec<u8>, Adjustments<'py>)>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let mut orders = Vec::with_capacity(items.len());
+        for (header, count, point, tweak, added) in &items {
+            orders.push(Order {
+                context: context(self.public.as_bytes(), header, *count)?,
+                commitment: commitment(point)?,
+                tweak: scalar_bytes(tweak)?,
+                adjustments: adjustments(added)?,
+            });
+        }
+        let sign = |o: &Order| {
+            token::sign_commitment(&self.secret, &o.context, &o.commitment, &o.tweak, &o.adjustments)
+        };
+        let signed: Result<Vec<_>, _> = py.detach(|| orders.par_iter().map(sign).collect());
+        let signed = signed.map_err(raise)?.into_iter();
+        Ok(signed.map(|(c, s)| (bytes(py, &c.to_compressed()), bytes(py, &s.to_bytes()))).collect())
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "IssuerKey([REDACTED])"
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(crate::errors::misuse("keys are not pickled; keep the seed in a keystore"))
+    }
+}
+
+/// The tweak that the signer adds to a serial.
+#[pyfunction]
+pub fn serial_tweak<'py>(
+    py: Python<'py>,
+    origin: &[u8],
+    commitment: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let tweak = token::serial_tweak(origin, &fixed(commitment, "a commitment")?);
+    Ok(bytes(py, &tweak.to_bytes_be()))
+}
+
+/// `C_final = C′ + tweak·H_serial + Σ adjustment·H_i`.
+#[pyfunction]
+#[pyo3(signature = (commitment, tweak, adjustments = vec![]))]
+pub fn adjust_commitment<'py>(
+    py: Python<'py>,
+    commitment: &[u8],
+    tweak: &[u8],
+    adjustments: Adjustments<'py>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let added = self::adjustments(&adjustments)?;
+    let point = self::commitment(commitment)?;
+    let sum = token::final_commitment(&point, &scalar_bytes(tweak)?, &added).map_err(raise)?;
+    Ok(bytes(py, &sum.to_compressed()))
+}
+
+/// Verifies a signature on exactly these messages.
+#[pyfunction]
+pub fn verify_messages(
+    py: Python<'_>,
+    public_key: &[u8],
+    header: &[u8],
+    messages: Vec<Bound<'_, PyAny>>,
+    signature: &[u8],
+) -> PyResult<()> {
+    let values = Zeroizing::new(
+        messages.iter().map(|m| scalar(m).map(|s| *s)).collect::<PyResult<Vec<Scalar>>>()?,
+    );
+    let key = fixed(public_key, "an issuer key")?;
+    let signature = Signature::from_bytes(&fixed(signature, "a signature")?).map_err(raise)?;
+    let public = PublicKey::from_bytes(&key).map_err(raise)?;
+    py.detach(|| token::verify_messages(&public, header, &values, &signature)).map_err(raise)
+}
+
+/// Verifies token signatures on commitments at once:
+/// (public key, header, message count, C_final, signature) each.
+#[pyfunction]
+pub fn verify_commitment_signatures(
+    py: Python<'_>,
+    items: Vec<(Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>)>,
+) -> PyResult<()> {
+    let mut bad = Vec::new();
+    let mut decoded = Vec::new();
+    for (index, (key, header, count, point, signature)) in items.iter().enumerate() {
+        let context = context(&fixed(key, "an issuer key")?, header, *count)?;
+        let signature = Signature::from_bytes(&fixed(signature, "a signature")?);
+        match (commitment(point), signature) {
+            (Ok(point), Ok(signature)) => decoded.push((index, context, point, signature)),
+            _ => bad.push(index),
+        }
+    }
+    let signed: Vec<SignedCommitment<'_>> = decoded
+        .iter()
+        .map(|(_, context, commitment, signature)| SignedCommitment {
+            context,
+            commitment,
+            signature,
+        })
+        .collect();
+    let culprits = py.detach(|| verify_commitments(&signed));
+    bad.extend(culprits.into_iter().map(|i| decoded[i].0));
+    bad.sort_unstable();
+    if bad.is_empty() { Ok(()) } else { Err(refused("token signatures", bad)) }
+}
