@@ -217,84 +217,61 @@ fn minus(element: u32) -> ImageTerm {
     }
 }
 
-#[test]
-fn every_check_of_a_relation_bites() {
-    let (elements, good, _) = opening();
-    assert!(LinearRelation::new(elements.clone(), good.clone()).is_ok());
-    let terms = || vec![term(0, 0, 1), term(1, 1, 1)];
-    let refused: Vec<(u32, Vec<Equation>)> = vec![
-        (1, vec![]),
-        (2, vec![equation(vec![], terms())]),
-        (2, vec![equation(vec![image(2, 1), image(1, 1)], vec![])]),
-        (4, vec![equation(vec![image(3, 1)], terms())]),
-        (
-            4,
-            vec![equation(
-                vec![image(2, 1)],
-                vec![term(0, 9, 1), term(1, 1, 1)],
-            )],
-        ),
-        (5, vec![equation(vec![image(2, 1)], vec![term(0, 0, 1)])]),
-        (
-            6,
-            vec![equation(
-                vec![image(2, 1)],
-                vec![term(0, 0, 1), term(2, 1, 1)],
-            )],
-        ),
-        (
-            6,
-            vec![equation(vec![image(2, 1)], vec![term(u32::MAX, 1, 1)])],
-        ),
-        (9, vec![equation(vec![image(2, 1), minus(2)], terms())]),
-        (9, vec![equation(vec![image(2, 0)], terms())]),
-        (
-            10,
-            vec![equation(
-                vec![image(2, 1)],
-                vec![term(0, 0, 1), term(1, 1, 0)],
-            )],
-        ),
-        (
-            10,
-            vec![equation(
-                vec![image(2, 1)],
-                vec![
-                    term(0, 0, 1),
-                    term(1, 1, 1),
-                    Term {
-                        coefficient: -Scalar::ONE,
-                        ..term(1, 1, 1)
-                    },
-                ],
-            )],
-        ),
-    ];
-    for (check, equations) in refused {
-        let result = LinearRelation::new(elements.clone(), equations);
-        assert!(matches!(result, Err(Error::Malformed(_))), "check {check}");
+fn negated(scalar: u32, element: u32) -> Term {
+    Term {
+        coefficient: -Scalar::ONE,
+        ..term(scalar, element, 1)
     }
-    let mut other_first = elements.clone();
-    other_first.swap(0, 1);
-    assert!(
-        LinearRelation::new(other_first, good.clone()).is_err(),
-        "check 7"
-    );
-    assert!(
-        LinearRelation::new(vec![], good.clone()).is_err(),
-        "check 7"
-    );
+}
+
+#[test]
+fn every_check_of_one_equation_bites() {
+    let (elements, good, _) = opening();
+    assert!(LinearRelation::new(elements.clone(), good).is_ok());
+    let left = || vec![image(2, 1)];
+    let right = || vec![term(0, 0, 1), term(1, 1, 1)];
+    let cancelling = vec![term(0, 0, 1), term(1, 1, 1), negated(1, 1)];
+    let refused = [
+        ("empty side", vec![], right()),
+        ("empty side", left(), vec![]),
+        ("element index", vec![image(3, 1)], right()),
+        ("element index", left(), vec![term(0, 9, 1), term(1, 1, 1)]),
+        ("unused element", left(), vec![term(0, 0, 1)]),
+        ("skipped scalar", left(), vec![term(0, 0, 1), term(2, 1, 1)]),
+        ("skipped scalar", left(), vec![term(u32::MAX, 1, 1)]),
+        (
+            "image is the identity",
+            vec![image(2, 1), minus(2)],
+            right(),
+        ),
+        ("image is the identity", vec![image(2, 0)], right()),
+        ("unbound scalar", left(), vec![term(0, 0, 1), term(1, 1, 0)]),
+        ("unbound scalar", left(), cancelling),
+    ];
+    for (what, image, terms) in refused {
+        let result = LinearRelation::new(elements.clone(), vec![equation(image, terms)]);
+        let Err(Error::Malformed(reason)) = result else {
+            panic!("{what}: {result:?}");
+        };
+        assert_eq!(reason, format!("relation: {what}"));
+    }
+}
+
+#[test]
+fn every_check_of_the_whole_relation_bites() {
+    let (elements, good, _) = opening();
+    let refused = |elements: &[G1Affine], equations: &[Equation]| {
+        let result = LinearRelation::new(elements.to_vec(), equations.to_vec());
+        assert!(matches!(result, Err(Error::Malformed(_))), "{result:?}");
+    };
+    refused(&elements, &[]);
+    refused(&[], &good);
+    refused(&[elements[1], elements[0], elements[2]], &good);
     // A secret that cancels in one equation is fine if another binds it.
     let mut both = good;
     both.push(equation(
         vec![image(1, 1)],
-        vec![
-            term(0, 0, 1),
-            Term {
-                coefficient: -Scalar::ONE,
-                ..term(0, 0, 1)
-            },
-        ],
+        vec![term(0, 0, 1), negated(0, 0)],
     ));
     assert!(LinearRelation::new(elements, both).is_ok());
 }
