@@ -36,25 +36,28 @@ fn weights(keys: &[[u8; 48]], context: &[u8]) -> Result<Vec<u128>> {
 pub fn aggregate_keys(keys: &[[u8; 48]], context: &[u8]) -> Result<G1Affine> {
     let weights = weights(keys, context)?;
     let decode = |key: &[u8; 48]| {
-        G1Affine::from_compressed(key).map(|p| *p.as_e1()).ok_or(Error::Malformed("payee key"))
+        G1Affine::from_compressed(key)
+            .map(|p| *p.as_e1())
+            .ok_or(Error::Malformed("payee key"))
     };
     let points: Vec<E1Affine> = keys.iter().map(decode).collect::<Result<_>>()?;
     let sum = msm_128(&points, &weights);
-    sum.to_g1_trusted().ok_or(Error::Refused("the payee keys cancel"))
+    sum.to_g1_trusted()
+        .ok_or(Error::Refused("the payee keys cancel"))
 }
 
 /// `Σ w_i·k_i`, constant-time in the secrets.
 ///
 /// # Errors
 /// [`Error::Misuse`] when the numbers differ or are out of range.
-pub fn aggregate_secrets(
-    secrets: &[&Scalar],
-    keys: &[[u8; 48]],
-    context: &[u8],
-) -> Result<Scalar> {
+pub fn aggregate_secrets(secrets: &[&Scalar], keys: &[[u8; 48]], context: &[u8]) -> Result<Scalar> {
     let weights = weights(keys, context)?;
     if secrets.len() != weights.len() {
         return Err(Error::Misuse("one secret per payee key"));
     }
-    Ok(secrets.iter().zip(weights).map(|(k, w)| **k * Scalar::from_u128(w)).sum())
+    Ok(secrets
+        .iter()
+        .zip(weights)
+        .map(|(k, w)| **k * Scalar::from_u128(w))
+        .sum())
 }

@@ -20,7 +20,7 @@ impl Weights {
     }
 
     /// The next weight.
-    pub fn next(&mut self) -> u128 {
+    pub fn draw(&mut self) -> u128 {
         loop {
             let mut bytes = [0u8; 16];
             self.0.fill(&mut bytes);

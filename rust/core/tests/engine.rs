@@ -11,7 +11,11 @@ fn every_circuit_proves_and_verifies_at_every_size() {
         for (k, m, bits) in [(1, 0, 32), (1, 2, 64), (2, 1, 32), (3, 0, 16), (12, 0, 32)] {
             let scenario = Scenario::new(name, Size { k, m, bits });
             let (statement, proof) = scenario.prove();
-            assert_eq!(proof.len(), scenario.circuit.proof_length(), "{name} {k} {m} {bits}");
+            assert_eq!(
+                proof.len(),
+                scenario.circuit.proof_length(),
+                "{name} {k} {m} {bits}"
+            );
             assert_eq!(verify(&statement, &proof), Ok(()), "{name} {k} {m} {bits}");
         }
     }
@@ -20,7 +24,15 @@ fn every_circuit_proves_and_verifies_at_every_size() {
 #[test]
 fn tokens_without_debts_spend_too() {
     for name in ["open", "spend", "refresh", "update"] {
-        let (statement, proof) = Scenario::new(name, Size { k: 0, m: 1, bits: 32 }).prove();
+        let (statement, proof) = Scenario::new(
+            name,
+            Size {
+                k: 0,
+                m: 1,
+                bits: 32,
+            },
+        )
+        .prove();
         assert_eq!(verify(&statement, &proof), Ok(()), "{name}");
     }
 }
@@ -39,7 +51,11 @@ fn timings() {
     let (statement, proof) = scenario.finish(&prover);
     let t = std::time::Instant::now();
     for _ in 0..20 {
-        scenario.prover().expect("true").prove([7; 32], [9; 32], &[1; 32]).expect("a proof");
+        scenario
+            .prover()
+            .expect("true")
+            .prove([7; 32], [9; 32], &[1; 32])
+            .expect("a proof");
     }
     println!("prove {:?}", t.elapsed() / 20);
     let t = std::time::Instant::now();
@@ -52,9 +68,16 @@ fn timings() {
         let t = std::time::Instant::now();
         assert!(verify_batch(&items).expect("random source").is_empty());
         println!("batch {n} on two: {:?} each", t.elapsed() / n as u32);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .expect("a pool");
         let t = std::time::Instant::now();
-        assert!(pool.install(|| verify_batch(&items)).expect("random source").is_empty());
+        assert!(
+            pool.install(|| verify_batch(&items))
+                .expect("random source")
+                .is_empty()
+        );
         println!("batch {n} on one: {:?} each", t.elapsed() / n as u32);
     }
 }

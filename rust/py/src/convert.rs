@@ -32,7 +32,9 @@ pub fn scalar(value: &Bound<'_, PyAny>) -> PyResult<Zeroizing<Scalar>> {
         return Ok(Zeroizing::new(scalar_bytes(bytes.as_bytes())?));
     }
     if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
-        let number: i128 = value.extract().map_err(|_| misuse("an integer exceeds 128 bits"))?;
+        let number: i128 = value
+            .extract()
+            .map_err(|_| misuse("an integer exceeds 128 bits"))?;
         return Ok(Zeroizing::new(Scalar::from_i128(number)));
     }
     Err(misuse("a scalar is an int, 32 bytes or a SecretScalar"))
@@ -63,7 +65,9 @@ pub fn generator(value: &Bound<'_, PyAny>) -> PyResult<G1Affine> {
     }
     match value.extract::<(String, usize)>() {
         Ok((family, index)) if family == "H" && index < zkcredit_core::bbs::MAX_MESSAGES => {
-            let all = Suite::Sha256.generators(index + 2).map_err(crate::errors::raise)?;
+            let all = Suite::Sha256
+                .generators(index + 2)
+                .map_err(crate::errors::raise)?;
             Ok(all[index + 1])
         }
         _ => Err(misuse("a generator is a name, a label or ('H', index)")),

@@ -20,7 +20,10 @@ const BUILTIN: [(&str, &str); 6] = [
     ("spend", include_str!("../../../circuits/spend.toml")),
     ("refresh", include_str!("../../../circuits/refresh.toml")),
     ("update", include_str!("../../../circuits/update.toml")),
-    ("statement", include_str!("../../../circuits/statement.toml")),
+    (
+        "statement",
+        include_str!("../../../circuits/statement.toml"),
+    ),
     ("settle", include_str!("../../../circuits/settle.toml")),
 ];
 
@@ -33,7 +36,9 @@ impl Circuit {
     /// Compiles a circuit text with its parameters.
     #[staticmethod]
     fn compile(py: Python<'_>, text: &str, parameters: BTreeMap<String, i64>) -> PyResult<Self> {
-        let compiled = py.detach(|| engine::compile(text, &parameters)).map_err(raise)?;
+        let compiled = py
+            .detach(|| engine::compile(text, &parameters))
+            .map_err(raise)?;
         Ok(Circuit(Arc::new(compiled)))
     }
 
@@ -76,7 +81,9 @@ impl Circuit {
 #[pyfunction]
 pub fn builtin_circuit_text(name: &str) -> PyResult<&'static str> {
     let found = BUILTIN.iter().find(|(known, _)| *known == name);
-    found.map(|(_, text)| *text).ok_or_else(|| misuse(format!("there is no circuit '{name}'")))
+    found
+        .map(|(_, text)| *text)
+        .ok_or_else(|| misuse(format!("there is no circuit '{name}'")))
 }
 
 type Compiled = Mutex<HashMap<(String, BTreeMap<String, i64>), Arc<engine::Circuit>>>;
@@ -91,7 +98,11 @@ pub fn builtin_circuit(
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
     let cache = COMPILED.get_or_init(Compiled::default);
     let key = (name.to_owned(), parameters);
-    let known = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+    let known = cache
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&key)
+        .cloned();
     if let Some(circuit) = known {
         return Ok(Circuit(circuit));
     }
@@ -119,7 +130,9 @@ fn ordered<'py, T>(
     }
     match given.map_or(0, |g| g.len()) == values.len() {
         true => Ok(values),
-        false => Err(misuse(format!("there is a {what} that the circuit does not declare"))),
+        false => Err(misuse(format!(
+            "there is a {what} that the circuit does not declare"
+        ))),
     }
 }
 
@@ -129,15 +142,30 @@ fn instance(
     labels: Option<&Bound<'_, PyDict>>,
     publics: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Instance> {
-    let decoded: Vec<[u8; 96]> =
-        keys.iter().map(|(k, _)| fixed(k, "an issuer key")).collect::<PyResult<_>>()?;
-    let pairs: Vec<(&[u8; 96], &[u8])> =
-        decoded.iter().zip(keys).map(|(k, (_, header))| (k, header.as_slice())).collect();
+    let decoded: Vec<[u8; 96]> = keys
+        .iter()
+        .map(|(k, _)| fixed(k, "an issuer key"))
+        .collect::<PyResult<_>>()?;
+    let pairs: Vec<(&[u8; 96], &[u8])> = decoded
+        .iter()
+        .zip(keys)
+        .map(|(k, (_, header))| (k, header.as_slice()))
+        .collect();
     let own = &circuit.0;
     let to_bytes = |v: &Bound<'_, PyAny>| Ok(v.cast::<PyBytes>()?.as_bytes().to_vec());
-    let labels = ordered(labels, own.labels.iter().map(String::as_str), "label", to_bytes)?;
+    let labels = ordered(
+        labels,
+        own.labels.iter().map(String::as_str),
+        "label",
+        to_bytes,
+    )?;
     let to_scalar = |v: &Bound<'_, PyAny>| scalar(v).map(|s| *s);
-    let publics = ordered(publics, own.publics.iter().map(String::as_str), "public", to_scalar)?;
+    let publics = ordered(
+        publics,
+        own.publics.iter().map(String::as_str),
+        "public",
+        to_scalar,
+    )?;
     Instance::new(Arc::clone(own), &pairs, labels, publics).map_err(raise)
 }
 
@@ -162,12 +190,17 @@ impl Prover {
     ) -> PyResult<Self> {
         let instance = instance(circuit, &keys, labels, publics)?;
         let decode = |s: &Vec<u8>| Signature::from_bytes(&fixed(s, "a signature")?).map_err(raise);
-        let signatures = signatures.iter().map(decode).collect::<PyResult<Vec<_>>>()?;
+        let signatures = signatures
+            .iter()
+            .map(decode)
+            .collect::<PyResult<Vec<_>>>()?;
         let witness = read_witness(circuit, witness)?;
-        let py = Python::attach(|py| {
-            py.detach(|| engine::Prover::new(instance, signatures, &witness))
-        });
-        Ok(Prover { inner: py.map_err(raise)?, circuit: Arc::clone(&circuit.0) })
+        let py =
+            Python::attach(|py| py.detach(|| engine::Prover::new(instance, signatures, &witness)));
+        Ok(Prover {
+            inner: py.map_err(raise)?,
+            circuit: Arc::clone(&circuit.0),
+        })
     }
 
     /// The statement's points by name.
@@ -235,19 +268,22 @@ impl Statement {
         let points = ordered(Some(points), names, "point", decode)?;
         let ledger_id = fixed(ledger_id, "a ledger id")?;
         let context = fixed(context, "a context")?;
-        engine::Statement::new(instance, ledger_id, context, points).map(Statement).map_err(raise)
+        engine::Statement::new(instance, ledger_id, context, points)
+            .map(Statement)
+            .map_err(raise)
     }
 }
 
 /// Verifies one proof.
 #[pyfunction]
 pub fn verify(py: Python<'_>, statement: &Statement, proof: &[u8]) -> PyResult<()> {
-    py.detach(|| engine::verify(&statement.0, proof)).map_err(|e| match e {
-        zkcredit_core::error::Error::Malformed(what) => {
-            ProofRefused::new_err(format!("malformed {what}"))
-        }
-        other => raise(other),
-    })
+    py.detach(|| engine::verify(&statement.0, proof))
+        .map_err(|e| match e {
+            zkcredit_core::error::Error::Malformed(what) => {
+                ProofRefused::new_err(format!("malformed {what}"))
+            }
+            other => raise(other),
+        })
 }
 
 /// Verifies many proofs at once; the culprits are named.
@@ -259,5 +295,9 @@ pub fn verify_batch(
     let plain: Vec<(&engine::Statement, &[u8])> =
         items.iter().map(|(s, p)| (&s.0, p.as_bytes())).collect();
     let culprits = py.detach(|| engine::verify_batch(&plain)).map_err(raise)?;
-    if culprits.is_empty() { Ok(()) } else { Err(refused("proofs", culprits)) }
+    if culprits.is_empty() {
+        Ok(())
+    } else {
+        Err(refused("proofs", culprits))
+    }
 }

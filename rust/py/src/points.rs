@@ -65,13 +65,17 @@ pub fn hash_to_scalar<'py>(py: Python<'py>, context: &str, data: &[u8]) -> Bound
 /// Sum of public scalars modulo the group order.
 #[pyfunction]
 pub fn add_scalars(py: Python<'_>, scalars: Vec<Vec<u8>>) -> PyResult<Bound<'_, PyBytes>> {
-    let decoded: Vec<Scalar> =
-        scalars.iter().map(|s| scalar_bytes(s)).collect::<PyResult<_>>()?;
+    let decoded: Vec<Scalar> = scalars
+        .iter()
+        .map(|s| scalar_bytes(s))
+        .collect::<PyResult<_>>()?;
     Ok(bytes(py, &decoded.iter().sum::<Scalar>().to_bytes_be()))
 }
 
 fn compressed(py: Python<'_>, sum: E1) -> PyResult<Bound<'_, PyBytes>> {
-    let affine = sum.to_affine().ok_or_else(|| misuse("the sum is the identity"))?;
+    let affine = sum
+        .to_affine()
+        .ok_or_else(|| misuse("the sum is the identity"))?;
     Ok(bytes(py, &affine.to_compressed()))
 }
 
@@ -117,12 +121,7 @@ pub fn check_points(py: Python<'_>, points: Vec<Vec<u8>>) -> PyResult<()> {
 
 /// The `v` in `[0, 2^bits)` with `point = v·base`, by baby steps and giant steps.
 #[pyfunction]
-pub fn find_amount(
-    py: Python<'_>,
-    point: &[u8],
-    base: &[u8],
-    bits: u32,
-) -> PyResult<Option<u64>> {
+pub fn find_amount(py: Python<'_>, point: &[u8], base: &[u8], bits: u32) -> PyResult<Option<u64>> {
     if !(1..=36).contains(&bits) {
         return Err(misuse("a search covers 1 to 36 bits"));
     }
@@ -138,7 +137,10 @@ fn baby_step_giant_step(target: &G1Affine, base: &G1Affine, bits: u32) -> Option
     let mut step = base.to_e1();
     for (first, count) in chunks(width - 1, CHUNK) {
         let points = walk(&mut step, base.to_e1(), count);
-        for (i, p) in zkcredit_core::group::batch_to_affine(&points).iter().enumerate() {
+        for (i, p) in zkcredit_core::group::batch_to_affine(&points)
+            .iter()
+            .enumerate()
+        {
             if let Some(p) = p {
                 table.insert(key(p), first + i as u64 + 1);
             }
@@ -148,7 +150,10 @@ fn baby_step_giant_step(target: &G1Affine, base: &G1Affine, bits: u32) -> Option
     let mut rest = target.to_e1();
     for (first, count) in chunks(width, CHUNK) {
         let points = walk(&mut rest, -step, count);
-        for (i, p) in zkcredit_core::group::batch_to_affine(&points).iter().enumerate() {
+        for (i, p) in zkcredit_core::group::batch_to_affine(&points)
+            .iter()
+            .enumerate()
+        {
             let low = p.as_ref().map_or(Some(0), |p| table.get(&key(p)).copied());
             let found = low.map(|low| (first + i as u64) * width + low);
             if let Some(value) = found.filter(|v| *v < 1 << bits) {
@@ -170,7 +175,12 @@ fn walk(at: &mut E1, by: E1, count: usize) -> Vec<E1> {
 }
 
 fn chunks(total: u64, size: usize) -> impl Iterator<Item = (u64, usize)> {
-    let at = move |first: u64| (first, usize::try_from(total - first).unwrap_or(size).min(size));
+    let at = move |first: u64| {
+        (
+            first,
+            usize::try_from(total - first).unwrap_or(size).min(size),
+        )
+    };
     (0..total).step_by(size).map(at)
 }
 
@@ -182,7 +192,10 @@ pub fn aggregate_payee_keys<'py>(
     context: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
     let aggregate = py.detach(|| {
-        let keys = keys.iter().map(|k| fixed(k, "a payee key")).collect::<PyResult<Vec<_>>>()?;
+        let keys = keys
+            .iter()
+            .map(|k| fixed(k, "a payee key"))
+            .collect::<PyResult<Vec<_>>>()?;
         payee::aggregate_keys(&keys, context).map_err(raise)
     })?;
     Ok(bytes(py, &aggregate.to_compressed()))
@@ -195,7 +208,12 @@ pub fn aggregate_payee_secrets(
     keys: Vec<Vec<u8>>,
     context: &[u8],
 ) -> PyResult<SecretScalar> {
-    let keys = keys.iter().map(|k| fixed(k, "a payee key")).collect::<PyResult<Vec<_>>>()?;
+    let keys = keys
+        .iter()
+        .map(|k| fixed(k, "a payee key"))
+        .collect::<PyResult<Vec<_>>>()?;
     let secrets: Vec<&Scalar> = secrets.iter().map(|s| s.value()).collect();
-    payee::aggregate_secrets(&secrets, &keys, context).map(SecretScalar::new).map_err(raise)
+    payee::aggregate_secrets(&secrets, &keys, context)
+        .map(SecretScalar::new)
+        .map_err(raise)
 }

@@ -18,7 +18,9 @@ impl BlsKey {
     #[staticmethod]
     fn derive(seed: &Seed, data: &[u8]) -> PyResult<Self> {
         let material = seed.derive("zkcredit v1 registration key", data);
-        SecretKey::key_gen(material.as_slice(), b"").map(BlsKey).map_err(raise)
+        SecretKey::key_gen(material.as_slice(), b"")
+            .map(BlsKey)
+            .map_err(raise)
     }
 
     #[getter]
@@ -41,16 +43,15 @@ impl BlsKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(crate::errors::misuse("keys are not pickled; keep the seed in a keystore"))
+        Err(crate::errors::misuse(
+            "keys are not pickled; keep the seed in a keystore",
+        ))
     }
 }
 
 /// Verifies (public key, message, signature) triples at once; culprits are named.
 #[pyfunction]
-pub fn bls_verify_batch(
-    py: Python<'_>,
-    items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
-) -> PyResult<()> {
+pub fn bls_verify_batch(py: Python<'_>, items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>) -> PyResult<()> {
     let mut bad = Vec::new();
     let mut decoded = Vec::new();
     for (index, (key, message, signature)) in items.iter().enumerate() {
@@ -64,7 +65,11 @@ pub fn bls_verify_batch(
         bad.extend(culprits.into_iter().map(|i| positions[i]));
     }
     bad.sort_unstable();
-    if bad.is_empty() { Ok(()) } else { Err(refused("signatures", bad)) }
+    if bad.is_empty() {
+        Ok(())
+    } else {
+        Err(refused("signatures", bad))
+    }
 }
 
 /// Verifies a proof of possession.

@@ -37,7 +37,10 @@ impl Seed {
         if let Ok(own) = data.try_into() {
             return Ok(Seed(Zeroizing::new(own)));
         }
-        Ok(Seed(Zeroizing::new(hash::derive_key("zkcredit v1 seed", data))))
+        Ok(Seed(Zeroizing::new(hash::derive_key(
+            "zkcredit v1 seed",
+            data,
+        ))))
     }
 
     /// A secret scalar derived from seed, context and data.
@@ -61,7 +64,9 @@ impl Seed {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(misuse("secrets are not pickled; use expose() in a keystore"))
+        Err(misuse(
+            "secrets are not pickled; use expose() in a keystore",
+        ))
     }
 }
 
@@ -108,6 +113,8 @@ impl SecretScalar {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(misuse("secrets are not pickled; use expose() in a keystore"))
+        Err(misuse(
+            "secrets are not pickled; use expose() in a keystore",
+        ))
     }
 }

@@ -25,7 +25,11 @@ fn context(key: &[u8; 96], header: &[u8], count: usize) -> PyResult<Arc<SigningC
     static CONTEXTS: OnceLock<Contexts> = OnceLock::new();
     let contexts = CONTEXTS.get_or_init(Contexts::default);
     let index = (*key, header.to_vec(), count);
-    let known = contexts.lock().unwrap_or_else(PoisonError::into_inner).get(&index).cloned();
+    let known = contexts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&index)
+        .cloned();
     if let Some(found) = known {
         return Ok(found);
     }
@@ -48,7 +52,10 @@ fn commitment(bytes: &[u8]) -> PyResult<E1Affine> {
 type Adjustments<'py> = Vec<(usize, Bound<'py, PyAny>)>;
 
 fn adjustments(given: &Adjustments<'_>) -> PyResult<Vec<(usize, Scalar)>> {
-    given.iter().map(|(index, value)| Ok((*index, *scalar(value)?))).collect()
+    given
+        .iter()
+        .map(|(index, value)| Ok((*index, *scalar(value)?)))
+        .collect()
 }
 
 /// A BBS key pair of one issuer and period.
@@ -73,7 +80,10 @@ impl IssuerKey {
         let material: Zeroizing<[u8; 32]> = seed.derive("zkcredit v1 issuer key", data);
         let secret = SecretKey::generate(Suite::Sha256, material.as_slice(), b"", None);
         let secret = secret.map_err(raise)?;
-        Ok(IssuerKey { public: secret.public_key().clone(), secret })
+        Ok(IssuerKey {
+            public: secret.public_key().clone(),
+            secret,
+        })
     }
 
     #[getter]
@@ -98,11 +108,19 @@ impl IssuerKey {
             });
         }
         let sign = |o: &Order| {
-            token::sign_commitment(&self.secret, &o.context, &o.commitment, &o.tweak, &o.adjustments)
+            token::sign_commitment(
+                &self.secret,
+                &o.context,
+                &o.commitment,
+                &o.tweak,
+                &o.adjustments,
+            )
         };
         let signed: Result<Vec<_>, _> = py.detach(|| orders.par_iter().map(sign).collect());
         let signed = signed.map_err(raise)?.into_iter();
-        Ok(signed.map(|(c, s)| (bytes(py, &c.to_compressed()), bytes(py, &s.to_bytes()))).collect())
+        Ok(signed
+            .map(|(c, s)| (bytes(py, &c.to_compressed()), bytes(py, &s.to_bytes())))
+            .collect())
     }
 
     fn __repr__(&self) -> &'static str {
@@ -110,7 +128,9 @@ impl IssuerKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(crate::errors::misuse("keys are not pickled; keep the seed in a keystore"))
+        Err(crate::errors::misuse(
+            "keys are not pickled; keep the seed in a keystore",
+        ))
     }
 }
 
@@ -150,21 +170,25 @@ pub fn verify_messages(
     signature: &[u8],
 ) -> PyResult<()> {
     let values = Zeroizing::new(
-        messages.iter().map(|m| scalar(m).map(|s| *s)).collect::<PyResult<Vec<Scalar>>>()?,
+        messages
+            .iter()
+            .map(|m| scalar(m).map(|s| *s))
+            .collect::<PyResult<Vec<Scalar>>>()?,
     );
     let key = fixed(public_key, "an issuer key")?;
     let signature = Signature::from_bytes(&fixed(signature, "a signature")?).map_err(raise)?;
     let public = PublicKey::from_bytes(&key).map_err(raise)?;
-    py.detach(|| token::verify_messages(&public, header, &values, &signature)).map_err(raise)
+    py.detach(|| token::verify_messages(&public, header, &values, &signature))
+        .map_err(raise)
 }
+
+/// Public key, header, message count, `C_final`, signature.
+type SignedBytes = (Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>);
 
 /// Verifies token signatures on commitments at once:
 /// (public key, header, message count, C_final, signature) each.
 #[pyfunction]
-pub fn verify_commitment_signatures(
-    py: Python<'_>,
-    items: Vec<(Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>)>,
-) -> PyResult<()> {
+pub fn verify_commitment_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyResult<()> {
     let mut bad = Vec::new();
     let mut decoded = Vec::new();
     for (index, (key, header, count, point, signature)) in items.iter().enumerate() {
@@ -186,5 +210,9 @@ pub fn verify_commitment_signatures(
     let culprits = py.detach(|| verify_commitments(&signed));
     bad.extend(culprits.into_iter().map(|i| decoded[i].0));
     bad.sort_unstable();
-    if bad.is_empty() { Ok(()) } else { Err(refused("token signatures", bad)) }
+    if bad.is_empty() {
+        Ok(())
+    } else {
+        Err(refused("token signatures", bad))
+    }
 }

@@ -123,7 +123,7 @@ pub struct Secret {
 
 /// A circuit with its parameters filled in.
 ///
-/// Compiled once by [`crate::engine::compile`]; prover and verifier share it.
+/// Compiled once by [`crate::engine::compile()`]; prover and verifier share it.
 #[derive(Debug)]
 pub struct Circuit {
     /// Name of the relation.
@@ -202,25 +202,43 @@ impl Circuit {
         for name in names.1 {
             line(&mut text, format_args!("label {name}"));
         }
-        line(&mut text, format_args!("responses {}", self.responses.len()));
+        line(
+            &mut text,
+            format_args!("responses {}", self.responses.len()),
+        );
         let vector: Vec<String> = self.vector.iter().map(usize::to_string).collect();
         line(&mut text, format_args!("vector {}", vector.join(" ")));
         for s in &self.signatures {
-            line(&mut text, format_args!("signature {} u={} t={} r={}", s.name, s.u, s.t, s.r));
+            line(
+                &mut text,
+                format_args!("signature {} u={} t={} r={}", s.name, s.u, s.t, s.r),
+            );
             for (i, form) in s.messages.iter().enumerate() {
                 line(&mut text, format_args!("  H/{i} {}", form_text(form)));
             }
         }
         for c in &self.commitments {
-            line(&mut text, format_args!("commitment {} subgroup={}", c.point, c.subgroup));
+            line(
+                &mut text,
+                format_args!("commitment {} subgroup={}", c.point, c.subgroup),
+            );
             for (base, form) in &c.terms {
-                line(&mut text, format_args!("  {} {}", base_text(base), form_text(form)));
+                line(
+                    &mut text,
+                    format_args!("  {} {}", base_text(base), form_text(form)),
+                );
             }
         }
         for q in &self.quadratic_forms {
-            line(&mut text, format_args!("quadratic {} {}", q.id, form_text(&q.linear)));
+            line(
+                &mut text,
+                format_args!("quadratic {} {}", q.id, form_text(&q.linear)),
+            );
             for (left, right) in &q.products {
-                line(&mut text, format_args!("  ({})*({})", form_text(left), form_text(right)));
+                line(
+                    &mut text,
+                    format_args!("  ({})*({})", form_text(left), form_text(right)),
+                );
             }
         }
         text
@@ -247,8 +265,16 @@ fn base_text(base: &Base) -> String {
 /// `f3*01 + p0*01 + 02`: coefficients in hexadecimal without leading zeros.
 fn form_text(form: &Form) -> String {
     let mut parts: Vec<String> = Vec::new();
-    parts.extend(form.terms.iter().map(|(i, k)| format!("f{i}*{}", scalar_text(k))));
-    parts.extend(form.publics.iter().map(|(i, k)| format!("p{i}*{}", scalar_text(k))));
+    parts.extend(
+        form.terms
+            .iter()
+            .map(|(i, k)| format!("f{i}*{}", scalar_text(k))),
+    );
+    parts.extend(
+        form.publics
+            .iter()
+            .map(|(i, k)| format!("p{i}*{}", scalar_text(k))),
+    );
     if !form.constant.is_zero() || parts.is_empty() {
         parts.push(scalar_text(&form.constant));
     }
@@ -257,6 +283,9 @@ fn form_text(form: &Form) -> String {
 
 fn scalar_text(scalar: &Scalar) -> String {
     let bytes = scalar.to_bytes_be();
-    let first = bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len() - 1);
+    let first = bytes
+        .iter()
+        .position(|b| *b != 0)
+        .unwrap_or(bytes.len() - 1);
     bytes[first..].iter().map(|b| format!("{b:02x}")).collect()
 }

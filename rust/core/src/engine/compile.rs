@@ -10,10 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bbs::MAX_MESSAGES;
-use crate::engine::circuit::{
-    Base, Circuit, CommitmentClause, Form, QuadraticForm, RangeClause, Secret, SignatureClause,
-};
+use crate::engine::circuit::{Base, Circuit, RangeClause, Secret};
 use crate::engine::expr::{self, Linear, Quadratic, Scope, VarId};
+use crate::engine::reduce::finish;
 use crate::engine::source::{ConstraintSource, SecretSource, Source};
 use crate::error::{Error, Result};
 use crate::group::Scalar;
@@ -43,12 +42,12 @@ pub fn compile(text: &str, parameters: &BTreeMap<String, i64>) -> Result<Circuit
     finish(source, builder, signatures, commitments, &definitions)
 }
 
-fn fail<T>(what: impl Into<String>) -> Result<T> {
+pub(super) fn fail<T>(what: impl Into<String>) -> Result<T> {
     Err(Error::Circuit(what.into()))
 }
 
-struct Names {
-    integers: BTreeMap<String, i64>,
+pub(super) struct Names {
+    pub(super) integers: BTreeMap<String, i64>,
     elements: BTreeMap<String, (Vec<Linear>, bool)>,
 }
 
@@ -58,12 +57,14 @@ impl Scope for Names {
     }
 
     fn elements(&self, name: &str) -> Option<(&[Linear], bool)> {
-        self.elements.get(name).map(|(e, is_array)| (e.as_slice(), *is_array))
+        self.elements
+            .get(name)
+            .map(|(e, is_array)| (e.as_slice(), *is_array))
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+pub(super) enum Role {
     Named,
     Committed,
     /// Responses of their own whatever the constraints say: u, t.
@@ -71,19 +72,19 @@ enum Role {
     Bit,
 }
 
-struct RawSignature {
-    messages: Vec<Linear>,
-    hidden: [VarId; 3],
+pub(super) struct RawSignature {
+    pub(super) messages: Vec<Linear>,
+    pub(super) hidden: [VarId; 3],
 }
 
-struct Builder {
-    names: Names,
-    roles: Vec<Role>,
-    secrets: Vec<Secret>,
-    clauses: Vec<(String, String)>,
-    linear: Vec<(String, Linear)>,
-    quadratic: Vec<(String, Quadratic)>,
-    ranges: Vec<RangeClause>,
+pub(super) struct Builder {
+    pub(super) names: Names,
+    pub(super) roles: Vec<Role>,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) clauses: Vec<(String, String)>,
+    pub(super) linear: Vec<(String, Linear)>,
+    pub(super) quadratic: Vec<(String, Quadratic)>,
+    pub(super) ranges: Vec<RangeClause>,
 }
 
 impl Builder {
@@ -91,12 +92,18 @@ impl Builder {
         let declared: BTreeSet<&str> = source.parameters.iter().map(String::as_str).collect();
         let given: BTreeSet<&str> = parameters.keys().map(String::as_str).collect();
         if declared != given {
-            return fail(format!("'{}' takes the parameters {declared:?}", source.name));
+            return fail(format!(
+                "'{}' takes the parameters {declared:?}",
+                source.name
+            ));
         }
         if parameters.values().any(|v| !(0..=4096).contains(v)) {
             return fail("a parameter is outside 0..=4096");
         }
-        let names = Names { integers: parameters.clone(), elements: BTreeMap::new() };
+        let names = Names {
+            integers: parameters.clone(),
+            elements: BTreeMap::new(),
+        };
         Ok(Builder {
             names,
             roles: Vec::new(),
@@ -118,7 +125,13 @@ impl Builder {
 
     fn name(&mut self, name: &str, elements: Vec<Linear>, is_array: bool) -> Result<()> {
         let taken = self.names.integers.contains_key(name);
-        if taken || self.names.elements.insert(name.into(), (elements, is_array)).is_some() {
+        if taken
+            || self
+                .names
+                .elements
+                .insert(name.into(), (elements, is_array))
+                .is_some()
+        {
             return fail(format!("'{name}' is declared twice"));
         }
         Ok(())
@@ -145,7 +158,11 @@ impl Builder {
             Some(text) => self.count(text)?,
             None => 1,
         };
-        let role = if secret.committed { Role::Committed } else { Role::Named };
+        let role = if secret.committed {
+            Role::Committed
+        } else {
+            Role::Named
+        };
         let first = self.roles.len();
         let mut elements = Vec::new();
         for _ in 0..size {
@@ -153,7 +170,12 @@ impl Builder {
         }
         let is_array = secret.size.is_some();
         self.name(&secret.name, elements, is_array)?;
-        self.secrets.push(Secret { name: secret.name.clone(), first, size, is_array });
+        self.secrets.push(Secret {
+            name: secret.name.clone(),
+            first,
+            size,
+            is_array,
+        });
         Ok(())
     }
 
@@ -207,7 +229,10 @@ impl Builder {
                 Ok(())
             }
             (None, Some(text), Some(bits)) => self.range(&source.id, text, bits),
-            _ => fail(format!("'{}' needs 'assert', or 'range' and 'bits'", source.id)),
+            _ => fail(format!(
+                "'{}' needs 'assert', or 'range' and 'bits'",
+                source.id
+            )),
         }
     }
 
@@ -228,7 +253,11 @@ impl Builder {
             variables.push(bit);
         }
         self.linear.push((id.into(), difference));
-        self.ranges.push(RangeClause { id: id.into(), value, bits: variables });
+        self.ranges.push(RangeClause {
+            id: id.into(),
+            value,
+            bits: variables,
+        });
         Ok(())
     }
 
@@ -256,9 +285,15 @@ impl Builder {
             let r = self.allocate(Role::Committed)?;
             let product = (Linear::var(u), Linear::var(r));
             let linear = Linear::constant(-Scalar::ONE);
-            let inverse = Quadratic { products: vec![product], linear };
+            let inverse = Quadratic {
+                products: vec![product],
+                linear,
+            };
             self.quadratic.push((signature.id.clone(), inverse));
-            signatures.push(RawSignature { messages, hidden: [u, t, r] });
+            signatures.push(RawSignature {
+                messages,
+                hidden: [u, t, r],
+            });
         }
         Ok(signatures)
     }
@@ -307,7 +342,10 @@ impl Builder {
     /// The named secret declared last, or else the least significant bit.
     fn pivot(&self, zero: &Linear) -> Option<VarId> {
         let of = |role: Role| zero.vars.keys().filter(move |v| self.roles[**v] == role);
-        of(Role::Named).next_back().or_else(|| of(Role::Bit).next()).copied()
+        of(Role::Named)
+            .next_back()
+            .or_else(|| of(Role::Bit).next())
+            .copied()
     }
 }
 
@@ -323,7 +361,10 @@ fn linear(polynomial: Quadratic, text: &str) -> Result<Linear> {
 fn is_binary(bit: VarId) -> Quadratic {
     let mut less_one = Linear::var(bit);
     less_one.constant = -Scalar::ONE;
-    Quadratic { products: vec![(Linear::var(bit), less_one)], linear: Linear::default() }
+    Quadratic {
+        products: vec![(Linear::var(bit), less_one)],
+        linear: Linear::default(),
+    }
 }
 
 fn named_base(name: &str, source: &Source) -> Result<Base> {
@@ -334,131 +375,4 @@ fn named_base(name: &str, source: &Source) -> Result<Base> {
         return Ok(Base::Named(name.into()));
     }
     fail(format!("'{name}' is neither a label nor a fixed generator"))
-}
-
-/// Maps linear forms over variables to forms over responses.
-struct Reducer<'a> {
-    definitions: &'a BTreeMap<VarId, Linear>,
-    positions: BTreeMap<VarId, usize>,
-}
-
-impl Reducer<'_> {
-    fn form(&self, linear: &Linear) -> Form {
-        let mut reduced = Linear { vars: BTreeMap::new(), ..linear.clone() };
-        for (variable, coefficient) in &linear.vars {
-            match self.definitions.get(variable) {
-                Some(definition) => reduced.add_scaled(definition, *coefficient),
-                None => reduced.add_scaled(&Linear::var(*variable), *coefficient),
-            }
-        }
-        Form {
-            terms: reduced.vars.iter().map(|(v, k)| (self.positions[v], *k)).collect(),
-            publics: reduced.publics.into_iter().collect(),
-            constant: reduced.constant,
-        }
-    }
-
-    fn quadratic(&self, id: &str, zero: &Quadratic) -> QuadraticForm {
-        let product = |(l, r): &(Linear, Linear)| (self.form(l), self.form(r));
-        QuadraticForm {
-            id: id.into(),
-            products: zero.products.iter().map(product).collect(),
-            linear: self.form(&zero.linear),
-        }
-    }
-}
-
-fn finish(
-    source: Source,
-    builder: Builder,
-    signatures: Vec<RawSignature>,
-    commitments: Vec<Vec<(Base, Linear)>>,
-    definitions: &BTreeMap<VarId, Linear>,
-) -> Result<Circuit> {
-    let variables = builder.roles.len();
-    let responses: Vec<VarId> =
-        (0..variables).filter(|v| !definitions.contains_key(v)).collect();
-    let positions = responses.iter().enumerate().map(|(p, v)| (*v, p)).collect();
-    let reducer = Reducer { definitions, positions };
-    let in_vector = |v: &VarId| matches!(builder.roles[*v], Role::Committed | Role::Bit);
-    let vector = (0..responses.len()).filter(|p| in_vector(&responses[*p])).collect();
-    let signature = |(s, raw): (_, RawSignature)| {
-        let s: crate::engine::source::SignatureSource = s;
-        let [u, t, r] = raw.hidden.map(|v| reducer.positions[&v]);
-        let messages = raw.messages.iter().map(|m| reducer.form(m)).collect();
-        SignatureClause { id: s.id, name: s.name, messages, u, t, r }
-    };
-    let commitment = |(c, terms): (_, Vec<(Base, Linear)>)| {
-        let c: crate::engine::source::CommitmentSource = c;
-        let terms = terms.into_iter().map(|(b, l)| (b, reducer.form(&l))).collect();
-        CommitmentClause { id: c.id, point: c.point, subgroup: c.subgroup, terms }
-    };
-    let forms = builder.quadratic.iter().map(|(id, q)| reducer.quadratic(id, q)).collect();
-    let mut circuit = Circuit {
-        name: source.name,
-        version: source.version,
-        parameters: builder
-            .names
-            .integers
-            .into_iter()
-            .filter(|(n, _)| source.parameters.contains(n))
-            .collect(),
-        publics: source.publics.into_iter().map(|p| p.name).collect(),
-        labels: source.labels.into_iter().map(|l| l.name).collect(),
-        clauses: builder.clauses,
-        secrets: builder.secrets,
-        signatures: source.signatures.into_iter().zip(signatures).map(signature).collect(),
-        commitments: source.commitments.into_iter().zip(commitments).map(commitment).collect(),
-        ranges: builder.ranges,
-        linear: builder.linear,
-        quadratic: builder.quadratic,
-        quadratic_forms: forms,
-        variables,
-        responses,
-        vector,
-        digest: [0; 32],
-    };
-    check_bound(&circuit)?;
-    check_used(&circuit)?;
-    circuit.digest = circuit.compute_digest();
-    Ok(circuit)
-}
-
-/// The binding rule.
-fn check_bound(circuit: &Circuit) -> Result<()> {
-    let mut bound: BTreeSet<usize> = circuit.vector.iter().copied().collect();
-    for (_, form) in circuit.commitments.iter().flat_map(|c| &c.terms) {
-        if let [(position, _)] = form.terms[..] {
-            bound.insert(position);
-        }
-    }
-    for q in &circuit.quadratic_forms {
-        let products = q.products.iter().flat_map(|(l, r)| [l, r]);
-        let forms = products.chain(std::iter::once(&q.linear));
-        if forms.flat_map(|f| &f.terms).any(|(p, _)| !bound.contains(p)) {
-            return fail(format!("'{}' has a variable that nothing binds: commit it", q.id));
-        }
-    }
-    Ok(())
-}
-
-/// A response that no clause uses is a mistake of the text.
-fn check_used(circuit: &Circuit) -> Result<()> {
-    let mut used: BTreeSet<usize> = circuit.vector.iter().copied().collect();
-    for s in &circuit.signatures {
-        used.insert(s.t);
-        used.extend(s.messages.iter().flat_map(|f| &f.terms).map(|(p, _)| *p));
-    }
-    let terms = circuit.commitments.iter().flat_map(|c| &c.terms);
-    used.extend(terms.flat_map(|(_, f)| &f.terms).map(|(p, _)| *p));
-    match (0..circuit.responses.len()).find(|p| !used.contains(p)) {
-        Some(position) => {
-            let variable = circuit.responses[position];
-            let owner = circuit.secrets.iter().find(|s| {
-                (s.first..s.first + s.size).contains(&variable)
-            });
-            fail(format!("nothing uses '{}'", owner.map_or("?", |s| s.name.as_str())))
-        }
-        None => Ok(()),
-    }
 }

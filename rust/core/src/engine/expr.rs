@@ -28,17 +28,26 @@ pub struct Linear {
 impl Linear {
     /// The constant `value`.
     pub fn constant(value: Scalar) -> Self {
-        Linear { constant: value, ..Linear::default() }
+        Linear {
+            constant: value,
+            ..Linear::default()
+        }
     }
 
     /// The variable `var`.
     pub fn var(var: VarId) -> Self {
-        Linear { vars: BTreeMap::from([(var, Scalar::ONE)]), ..Linear::default() }
+        Linear {
+            vars: BTreeMap::from([(var, Scalar::ONE)]),
+            ..Linear::default()
+        }
     }
 
     /// The public scalar number `index`.
     pub fn public(index: usize) -> Self {
-        Linear { publics: BTreeMap::from([(index, Scalar::ONE)]), ..Linear::default() }
+        Linear {
+            publics: BTreeMap::from([(index, Scalar::ONE)]),
+            ..Linear::default()
+        }
     }
 
     /// Adds `factor·other`, dropping coefficients that vanish.
@@ -101,7 +110,10 @@ pub struct Quadratic {
 
 impl Quadratic {
     fn from_linear(linear: Linear) -> Self {
-        Quadratic { products: Vec::new(), linear }
+        Quadratic {
+            products: Vec::new(),
+            linear,
+        }
     }
 
     fn add(mut self, other: Quadratic, sign: Scalar) -> Quadratic {
@@ -113,7 +125,9 @@ impl Quadratic {
 
     fn multiply(self, other: Quadratic) -> Result<Quadratic> {
         if !self.products.is_empty() || !other.products.is_empty() {
-            return Err(Error::Circuit("an expression has a degree above two".into()));
+            return Err(Error::Circuit(
+                "an expression has a degree above two".into(),
+            ));
         }
         let (left, right) = (self.linear, other.linear);
         let public = !left.publics.is_empty() || !right.publics.is_empty();
@@ -127,7 +141,10 @@ impl Quadratic {
             let why = "a public scalar may not be a factor of a secret or of a public";
             return Err(Error::Circuit(why.into()));
         }
-        Ok(Quadratic { products: vec![(left, right)], linear: Linear::default() })
+        Ok(Quadratic {
+            products: vec![(left, right)],
+            linear: Linear::default(),
+        })
     }
 }
 
@@ -141,7 +158,12 @@ pub trait Scope {
 
 /// Parses and expands `text` to a polynomial of degree at most two.
 pub fn polynomial(text: &str, scope: &dyn Scope) -> Result<Quadratic> {
-    let mut parser = Parser { tokens: tokenize(text)?, next: 0, scope, text };
+    let mut parser = Parser {
+        tokens: tokenize(text)?,
+        next: 0,
+        scope,
+        text,
+    };
     let value = parser.sum()?;
     parser.end()?;
     Ok(value)
@@ -158,7 +180,12 @@ pub fn equation(text: &str, scope: &dyn Scope) -> Result<Quadratic> {
 
 /// Parses an expression without secrets or publics to an integer.
 pub fn integer(text: &str, scope: &dyn Scope) -> Result<i64> {
-    let mut parser = Parser { tokens: tokenize(text)?, next: 0, scope, text };
+    let mut parser = Parser {
+        tokens: tokenize(text)?,
+        next: 0,
+        scope,
+        text,
+    };
     let value = parser.integer_sum()?;
     parser.end()?;
     Ok(value)
@@ -236,11 +263,19 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, symbol: char) -> Result<()> {
-        if self.take(symbol) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take(symbol) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn end(&self) -> Result<()> {
-        if self.next == self.tokens.len() { Ok(()) } else { Err(self.unexpected()) }
+        if self.next == self.tokens.len() {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn unexpected(&self) -> Error {
@@ -283,9 +318,7 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> Result<Quadratic> {
         match self.advance()? {
-            Token::Symbol('-') => {
-                Ok(Quadratic::default().add(self.unary()?, -Scalar::ONE))
-            }
+            Token::Symbol('-') => Ok(Quadratic::default().add(self.unary()?, -Scalar::ONE)),
             Token::Symbol('(') => {
                 let value = self.sum()?;
                 self.expect(')')?;
@@ -333,7 +366,9 @@ impl Parser<'_> {
         self.expect('[')?;
         let index = self.integer_sum()?;
         self.expect(']')?;
-        let element = usize::try_from(index).ok().and_then(|i| self.elements(name).ok()?.0.get(i));
+        let element = usize::try_from(index)
+            .ok()
+            .and_then(|i| self.elements(name).ok()?.0.get(i));
         let outside = || Error::Circuit(format!("'{name}[{index}]' does not exist"));
         Ok(Quadratic::from_linear(element.ok_or_else(outside)?.clone()))
     }
@@ -344,9 +379,13 @@ impl Parser<'_> {
         loop {
             let overflow = || Error::Circuit("an integer expression overflows".into());
             if self.take('+') {
-                value = value.checked_add(self.integer_product()?).ok_or_else(overflow)?;
+                value = value
+                    .checked_add(self.integer_product()?)
+                    .ok_or_else(overflow)?;
             } else if self.take('-') {
-                value = value.checked_sub(self.integer_product()?).ok_or_else(overflow)?;
+                value = value
+                    .checked_sub(self.integer_product()?)
+                    .ok_or_else(overflow)?;
             } else {
                 return Ok(value);
             }
@@ -357,7 +396,9 @@ impl Parser<'_> {
         let mut value = self.integer_atom()?;
         while self.take('*') {
             let overflow = || Error::Circuit("an integer expression overflows".into());
-            value = value.checked_mul(self.integer_atom()?).ok_or_else(overflow)?;
+            value = value
+                .checked_mul(self.integer_atom()?)
+                .ok_or_else(overflow)?;
         }
         Ok(value)
     }

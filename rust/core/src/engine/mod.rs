@@ -3,8 +3,8 @@
 //! A circuit text ([`source`]) is compiled once ([`compile()`]) to linear equations
 //! in G1 over secret scalars and quadratic equations between them
 //! ([`circuit::Circuit`]). [`Prover`] makes a three-move proof of a [`Statement`],
-//! made non-interactive by one Fiat–Shamir challenge; [`verify`] and
-//! [`verify_batch`] check one or thousands, of any circuits and issuers, with one
+//! made non-interactive by one Fiat–Shamir challenge; [`verify()`] and
+//! [`verify_batch()`] check one or thousands, of any circuits and issuers, with one
 //! random combination and one multi-pairing. The security argument is in
 //! `docs/security-argument.md`, notation in `circuits/README.md`.
 
@@ -12,6 +12,7 @@ pub mod circuit;
 pub mod compile;
 pub mod expr;
 pub mod prove;
+mod reduce;
 pub mod source;
 pub mod statement;
 pub mod verify;

@@ -46,11 +46,7 @@ impl Prover {
     /// # Errors
     /// [`Error::Unsatisfied`] names the constraint that the witness breaks;
     /// [`Error::Misuse`] when names, sizes or the number of signatures differ.
-    pub fn new(
-        instance: Instance,
-        signatures: Vec<Signature>,
-        witness: &Witness,
-    ) -> Result<Self> {
+    pub fn new(instance: Instance, signatures: Vec<Signature>, witness: &Witness) -> Result<Self> {
         let values = assign(&instance.circuit, &instance.publics, witness)?;
         check(&instance.circuit, &instance.publics, &values)?;
         Self::from_values(instance, signatures, values)
@@ -100,7 +96,9 @@ impl Prover {
             let publics = &prover.instance.publics;
             let value = |form: &Form| form.hidden(&responses) + form.shown(publics);
             let sum = commit(&prover.instance, &commitment.terms, value)?;
-            let point = sum.to_affine().ok_or(Error::Misuse("a commitment is the identity"))?;
+            let point = sum
+                .to_affine()
+                .ok_or(Error::Misuse("a commitment is the identity"))?;
             prover.points.push(point);
         }
         Ok(prover)
@@ -123,14 +121,22 @@ impl Prover {
     ///
     /// # Errors
     /// [`Error::Misuse`] if the system's random source fails.
-    pub fn prove(&self, ledger_id: [u8; 32], context: [u8; 32], seed: &[u8; 32]) -> Result<Vec<u8>> {
+    pub fn prove(
+        &self,
+        ledger_id: [u8; 32],
+        context: [u8; 32],
+        seed: &[u8; 32],
+    ) -> Result<Vec<u8>> {
         let mut fresh = Zeroizing::new([0u8; 32]);
         getrandom::fill(fresh.as_mut_slice()).map_err(|_| Error::Misuse("no random source"))?;
         let statement = Statement::new(self.instance.clone(), ledger_id, context, self.points())?;
         let mut transcript = statement.transcript();
         transcript.absorb("fresh", fresh.as_slice());
         let label = Zeroizing::new(transcript.challenge().to_bytes_be());
-        self.prove_with(&statement, &Masks::new(seed, &label, self.instance.circuit.responses.len()))
+        self.prove_with(
+            &statement,
+            &Masks::new(seed, &label, self.instance.circuit.responses.len()),
+        )
     }
 
     fn prove_with(&self, statement: &Statement, masks: &Masks) -> Result<Vec<u8>> {
@@ -146,15 +152,20 @@ impl Prover {
             messages.extend(self.show(index, clause, &r, &secrets, &masks.scalars)?);
         }
         for commitment in &circuit.commitments {
-            messages.push(commit(&self.instance, &commitment.terms, |f| f.hidden(&masks.scalars))?);
+            messages.push(commit(&self.instance, &commitment.terms, |f| {
+                f.hidden(&masks.scalars)
+            })?);
         }
         if circuit.has_vector() {
             messages.extend(self.vector_commitments(&secrets, masks)?);
         }
         let first = encode_points(&messages)?;
         let c = statement.challenge(&first);
-        let mut proof: Vec<u8> =
-            self.points.iter().flat_map(E1Affine::to_uncompressed).collect();
+        let mut proof: Vec<u8> = self
+            .points
+            .iter()
+            .flat_map(E1Affine::to_uncompressed)
+            .collect();
         proof.extend(first);
         for (secret, mask) in secrets.iter().zip(masks.scalars.iter()) {
             proof.extend((c * *secret + *mask).to_bytes_be());
@@ -178,17 +189,27 @@ impl Prover {
         let signature = &self.signatures[index];
         let count = clause.messages.len();
         let messages: Zeroizing<Vec<Scalar>> = Zeroizing::new(
-            clause.messages.iter().map(|m| m.hidden(secrets) + m.shown(publics)).collect(),
+            clause
+                .messages
+                .iter()
+                .map(|m| m.hidden(secrets) + m.shown(publics))
+                .collect(),
         );
         let generators = Suite::Sha256.generators(count + 1)?;
         let q1_domain = generators[0].mul(&self.instance.keys[index].domain);
         let bases = message_bases(count)?;
         let signed = bases.msm(&messages) + q1_domain + Suite::Sha256.p1().to_e1();
         let a_bar = signature.a().mul(r);
-        let signed = signed.to_g1_trusted().ok_or(Error::Misuse("the signed point is zero"))?;
-        let a_point = a_bar.to_g1_trusted().ok_or(Error::Misuse("a signature is zero"))?;
+        let signed = signed
+            .to_g1_trusted()
+            .ok_or(Error::Misuse("the signed point is zero"))?;
+        let a_point = a_bar
+            .to_g1_trusted()
+            .ok_or(Error::Misuse("a signature is zero"))?;
         let b_bar = signed.mul(r) - a_point.mul(signature.e());
-        let b_point = b_bar.to_g1_trusted().ok_or(Error::Misuse("a signature is zero"))?;
+        let b_point = b_bar
+            .to_g1_trusted()
+            .ok_or(Error::Misuse("a signature is zero"))?;
         let hidden: Zeroizing<Vec<Scalar>> =
             Zeroizing::new(clause.messages.iter().map(|m| m.hidden(masks)).collect());
         let t = b_point.mul(&masks[clause.u]) + a_point.mul(&masks[clause.t]) - bases.msm(&hidden);
@@ -236,11 +257,21 @@ impl Masks {
         let key = Zeroizing::new(hash::derive_key("zkcredit v1 masks", seed));
         let mut bytes = Zeroizing::new(vec![0u8; (responses + MAX_SIGNATURES + 2) * 64]);
         hash::keyed_xof(&key, label, &mut bytes);
-        let mut scalars = Zeroizing::new(bytes.chunks_exact(64).map(Scalar::from_wide_be).collect::<Vec<_>>());
+        let mut scalars = Zeroizing::new(
+            bytes
+                .chunks_exact(64)
+                .map(Scalar::from_wide_be)
+                .collect::<Vec<_>>(),
+        );
         let r_b = scalars.pop().unwrap_or_default();
         let r_a = scalars.pop().unwrap_or_default();
         let randomizers = Zeroizing::new(scalars.split_off(responses));
-        Masks { scalars, randomizers, r_a, r_b }
+        Masks {
+            scalars,
+            randomizers,
+            r_a,
+            r_b,
+        }
     }
 }
 
@@ -338,7 +369,11 @@ fn cached(
     make: impl FnOnce() -> Result<Vec<G1Affine>>,
 ) -> Result<Arc<SecretBases>> {
     let tables = cache.get_or_init(RwLock::default);
-    if let Some(found) = tables.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    if let Some(found) = tables
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&key)
+    {
         return Ok(Arc::clone(found));
     }
     let made = Arc::new(SecretBases::new(&make()?));
@@ -349,7 +384,9 @@ fn cached(
 /// Tables of the first `count` message generators.
 fn message_bases(count: usize) -> Result<Arc<SecretBases>> {
     static CACHE: BaseCache = OnceLock::new();
-    cached(&CACHE, (count, 0), || Ok(Suite::Sha256.generators(count + 1)?.split_off(1)))
+    cached(&CACHE, (count, 0), || {
+        Ok(Suite::Sha256.generators(count + 1)?.split_off(1))
+    })
 }
 
 /// Tables of `G_0 … G_{x−1}, K_0 … K_{k−1}, H`.

@@ -36,12 +36,20 @@ impl IssuerKey {
         static CACHE: OnceLock<KeyCache> = OnceLock::new();
         let cache = CACHE.get_or_init(KeyCache::default);
         let index = (*key, header.to_vec(), message_count);
-        if let Some(found) = cache.read().unwrap_or_else(PoisonError::into_inner).get(&index) {
+        if let Some(found) = cache
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&index)
+        {
             return Ok(Arc::clone(found));
         }
         let public = PublicKey::from_bytes(key)?;
         let domain = token::domain(&public, message_count, header)?;
-        let decoded = Arc::new(IssuerKey { public, header: header.to_vec(), domain });
+        let decoded = Arc::new(IssuerKey {
+            public,
+            header: header.to_vec(),
+            domain,
+        });
         let mut entries = cache.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_CACHED_KEYS {
             entries.clear();
@@ -80,14 +88,26 @@ impl Instance {
             return Err(Error::Misuse("one issuer key per signature of the circuit"));
         }
         if labels.len() != circuit.labels.len() || publics.len() != circuit.publics.len() {
-            return Err(Error::Misuse("one value per label and per public of the circuit"));
+            return Err(Error::Misuse(
+                "one value per label and per public of the circuit",
+            ));
         }
         let decode = |((key, header), s): (&(&[u8; 96], &[u8]), &super::SignatureClause)| {
             IssuerKey::new(key, header, s.messages.len())
         };
-        let keys = keys.iter().zip(&circuit.signatures).map(decode).collect::<Result<_>>()?;
+        let keys = keys
+            .iter()
+            .zip(&circuit.signatures)
+            .map(decode)
+            .collect::<Result<_>>()?;
         let label_bases = labels.iter().map(|l| generators::derived(l)).collect();
-        Ok(Instance { circuit, keys, labels, label_bases, publics })
+        Ok(Instance {
+            circuit,
+            keys,
+            labels,
+            label_bases,
+            publics,
+        })
     }
 }
 
@@ -115,7 +135,12 @@ impl Statement {
         if points.len() != instance.circuit.commitments.len() {
             return Err(Error::Misuse("one point per commitment of the circuit"));
         }
-        Ok(Statement { instance, ledger_id, context, points })
+        Ok(Statement {
+            instance,
+            ledger_id,
+            context,
+            points,
+        })
     }
 
     /// The transcript after the whole statement; only prover messages may follow.

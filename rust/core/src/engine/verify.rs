@@ -29,7 +29,11 @@ use crate::weights::Weights;
 /// [`Error::Refused`] for a proof that does not hold.
 pub fn verify(statement: &Statement, proof: &[u8]) -> Result<()> {
     let parsed = Parsed::new(statement, proof)?;
-    if holds(&[&parsed])? { Ok(()) } else { Err(Error::Refused("the proof does not verify")) }
+    if holds(&[&parsed])? {
+        Ok(())
+    } else {
+        Err(Error::Refused("the proof does not verify"))
+    }
 }
 
 /// Verifies many proofs at once, on all threads of the current rayon pool.
@@ -40,8 +44,10 @@ pub fn verify(statement: &Statement, proof: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Misuse`] if the system's random source fails.
 pub fn verify_batch(items: &[(&Statement, &[u8])]) -> Result<Vec<usize>> {
-    let parsed: Vec<Result<Parsed<'_>>> =
-        items.par_iter().map(|(statement, proof)| Parsed::new(statement, proof)).collect();
+    let parsed: Vec<Result<Parsed<'_>>> = items
+        .par_iter()
+        .map(|(statement, proof)| Parsed::new(statement, proof))
+        .collect();
     let mut refused: Vec<usize> = Vec::new();
     let mut sound: Vec<(usize, &Parsed<'_>)> = Vec::new();
     for (index, result) in parsed.iter().enumerate() {
@@ -90,21 +96,36 @@ impl<'a> Parsed<'a> {
         let (points, rest) = proof.split_at(statement_len);
         let (messages, scalars) = rest.split_at(messages_len);
         let points = decode_points(points)?;
-        for ((point, compressed), commitment) in
-            points.iter().zip(&statement.points).zip(&circuit.commitments)
+        for ((point, compressed), commitment) in points
+            .iter()
+            .zip(&statement.points)
+            .zip(&circuit.commitments)
         {
             if point.to_compressed() != *compressed {
                 return Err(Error::Malformed("proof: a point is not the statement's"));
             }
             if commitment.subgroup && !point.is_in_subgroup() {
-                return Err(Error::Malformed("statement: a point is outside the subgroup"));
+                return Err(Error::Malformed(
+                    "statement: a point is outside the subgroup",
+                ));
             }
         }
         let mut responses = decode_scalars(scalars)?;
-        let z = if circuit.has_vector() { responses.pop() } else { None };
+        let z = if circuit.has_vector() {
+            responses.pop()
+        } else {
+            None
+        };
         let c = statement.challenge(messages);
         let messages = decode_points(messages)?;
-        Ok(Parsed { statement, points, messages, responses, z: z.unwrap_or_default(), c })
+        Ok(Parsed {
+            statement,
+            points,
+            messages,
+            responses,
+            z: z.unwrap_or_default(),
+            c,
+        })
     }
 }
 
@@ -147,8 +168,15 @@ struct Accumulator {
     weights: Weights,
     wide: (Vec<E1Affine>, Vec<Scalar>),
     narrow: (Vec<E1Affine>, Vec<u128>),
-    issuers: BTreeMap<[u8; 96], (Arc<IssuerKey>, Vec<E1Affine>, Vec<u128>)>,
+    issuers: BTreeMap<[u8; 96], Randomised>,
     shared: Shared,
+}
+
+/// The randomised signatures `Ā` of one issuer key, with their pairing weights.
+struct Randomised {
+    key: Arc<IssuerKey>,
+    points: Vec<E1Affine>,
+    weights: Vec<u128>,
 }
 
 impl Accumulator {
@@ -180,8 +208,8 @@ impl Accumulator {
             self.signature(proof, index, &own[0], &own[1], &own[2]);
             messages = rest;
         }
-        for index in 0..circuit.commitments.len() {
-            self.commitment(proof, index, &messages[index]);
+        for (index, t) in messages.iter().take(circuit.commitments.len()).enumerate() {
+            self.commitment(proof, index, t);
         }
         if circuit.has_vector() {
             let at = circuit.commitments.len();
@@ -202,7 +230,7 @@ impl Accumulator {
         let instance = &proof.statement.instance;
         let clause = &instance.circuit.signatures[index];
         let key = &instance.keys[index];
-        let (weight, pairing_weight) = (self.weights.next(), self.weights.next());
+        let (weight, pairing_weight) = (self.weights.draw(), self.weights.draw());
         let w = Scalar::from_u128(weight);
         self.narrow(t, weight);
         self.shared.add(Fixed::P1, w * proof.c);
@@ -215,15 +243,19 @@ impl Accumulator {
         self.wide(b_bar, b_scalar);
         self.wide(a_bar, -(w * proof.responses[clause.t]));
         let issuer = self.issuers.entry(*key.public.as_bytes());
-        let sums = issuer.or_insert_with(|| (Arc::clone(key), Vec::new(), Vec::new()));
-        sums.1.push(*a_bar);
-        sums.2.push(pairing_weight);
+        let signatures = issuer.or_insert_with(|| Randomised {
+            key: Arc::clone(key),
+            points: Vec::new(),
+            weights: Vec::new(),
+        });
+        signatures.points.push(*a_bar);
+        signatures.weights.push(pairing_weight);
     }
 
     /// `T + c·Y − Σ f̂_j·B_j = 0`.
     fn commitment(&mut self, proof: &Parsed<'_>, index: usize, t: &E1Affine) {
         let instance = &proof.statement.instance;
-        let weight = self.weights.next();
+        let weight = self.weights.draw();
         let w = Scalar::from_u128(weight);
         self.narrow(t, weight);
         self.wide(&proof.points[index], w * proof.c);
@@ -234,7 +266,8 @@ impl Accumulator {
                 Base::Message(j) => self.shared.add(Fixed::Message(*j), scalar),
                 Base::Named(name) => self.shared.add_named(name, scalar),
                 Base::Label(l) => {
-                    self.shared.add_label(&instance.labels[*l], &instance.label_bases[*l], scalar);
+                    self.shared
+                        .add_label(&instance.labels[*l], &instance.label_bases[*l], scalar);
                 }
             }
         }
@@ -244,12 +277,13 @@ impl Accumulator {
     fn vector(&mut self, proof: &Parsed<'_>, a: &E1Affine, b: &E1Affine) {
         let circuit: &Circuit = &proof.statement.instance.circuit;
         let publics = &proof.statement.instance.publics;
-        let weight = self.weights.next();
+        let weight = self.weights.draw();
         let w = Scalar::from_u128(weight);
         self.narrow(a, weight);
         self.wide(b, w * proof.c);
         for (i, position) in circuit.vector.iter().enumerate() {
-            self.shared.add(Fixed::Secret(i), -(w * proof.responses[*position]));
+            self.shared
+                .add(Fixed::Secret(i), -(w * proof.responses[*position]));
         }
         for (k, q) in circuit.quadratic_forms.iter().enumerate() {
             let value = q.homogeneous(&proof.responses, proof.c, publics);
@@ -260,10 +294,15 @@ impl Accumulator {
 
     fn finish(self) -> Partial {
         let right = msm(&self.wide.0, &self.wide.1) + msm_128(&self.narrow.0, &self.narrow.1);
-        let left = self.issuers.into_iter();
-        let issuers =
-            left.map(|(id, (key, points, weights))| (id, (key, msm_128(&points, &weights))));
-        Partial { right, issuers: issuers.collect(), shared: self.shared }
+        let issuers = self
+            .issuers
+            .into_iter()
+            .map(|(id, own)| (id, (own.key, msm_128(&own.points, &own.weights))));
+        Partial {
+            right,
+            issuers: issuers.collect(),
+            shared: self.shared,
+        }
     }
 }
 
@@ -280,7 +319,10 @@ impl Partial {
         self.right += other.right;
         self.shared.merge(other.shared);
         for (id, (key, sum)) in other.issuers {
-            let entry = self.issuers.entry(id).or_insert_with(|| (key, E1::identity()));
+            let entry = self
+                .issuers
+                .entry(id)
+                .or_insert_with(|| (key, E1::identity()));
             entry.1 += sum;
         }
     }
@@ -358,7 +400,9 @@ impl Shared {
             (&mut self.secrets, other.secrets),
             (&mut self.cross, other.cross),
         ] {
-            from.into_iter().enumerate().for_each(|(i, s)| add_at(into, i, s));
+            from.into_iter()
+                .enumerate()
+                .for_each(|(i, s)| add_at(into, i, s));
         }
         for (label, (base, scalar)) in other.labels {
             self.labels.entry(label).or_insert((base, Scalar::ZERO)).1 += scalar;
@@ -376,10 +420,19 @@ impl Shared {
         let bases = suite.generators(self.messages.len() + 1)?;
         push(&bases[1..], &self.messages);
         push(&[suite.p1(), bases[0]], &self.single[..2]);
-        push(&[generators::named(generators::VECTOR_BLINDING)], &self.single[2..]);
+        push(
+            &[generators::named(generators::VECTOR_BLINDING)],
+            &self.single[2..],
+        );
         push(&NAMED_BASES.map(generators::named), &self.named);
-        push(&generators::vector(generators::SECRET_FAMILY, self.secrets.len()), &self.secrets);
-        push(&generators::vector(generators::CROSS_FAMILY, self.cross.len()), &self.cross);
+        push(
+            &generators::vector(generators::SECRET_FAMILY, self.secrets.len()),
+            &self.secrets,
+        );
+        push(
+            &generators::vector(generators::CROSS_FAMILY, self.cross.len()),
+            &self.cross,
+        );
         for (base, scalar) in self.labels.values() {
             push(&[*base], &[*scalar]);
         }

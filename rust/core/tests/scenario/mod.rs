@@ -32,13 +32,21 @@ pub struct Size {
     pub bits: i64,
 }
 
-pub const DEFAULT: Size = Size { k: 1, m: 0, bits: 32 };
+pub const DEFAULT: Size = Size {
+    k: 1,
+    m: 0,
+    bits: 32,
+};
 
 pub fn parameters(name: &str, size: Size) -> BTreeMap<String, i64> {
     if name == "settle" {
         return BTreeMap::new();
     }
-    let entries = [("K", size.k as i64), ("M", size.m as i64), ("bits", size.bits)];
+    let entries = [
+        ("K", size.k as i64),
+        ("M", size.m as i64),
+        ("bits", size.bits),
+    ];
     entries.map(|(n, v)| (n.to_owned(), v)).into()
 }
 
@@ -89,7 +97,15 @@ impl Scenario {
         let values = |list: Vec<i128>| list.into_iter().map(number).collect::<Vec<_>>();
         let attr: Vec<Scalar> = (0..size.m).map(|i| random(&format!("attr {i}"))).collect();
         let mut all: BTreeMap<&str, Vec<Scalar>> = BTreeMap::new();
-        for name in ["blind", "owner", "serial", "blind_next", "serial_next", "rho", "key"] {
+        for name in [
+            "blind",
+            "owner",
+            "serial",
+            "blind_next",
+            "serial_next",
+            "rho",
+            "key",
+        ] {
             all.insert(name, vec![random(name)]);
         }
         for name in ["rho_owner", "rho_tag", "rho_due"] {
@@ -115,10 +131,19 @@ impl Scenario {
         let witness = declared
             .map(|s| {
                 let value = all.get(s.name.as_str()).cloned();
-                (s.name.clone(), Zeroizing::new(value.unwrap_or_else(|| vec![random(&s.name)])))
+                (
+                    s.name.clone(),
+                    Zeroizing::new(value.unwrap_or_else(|| vec![random(&s.name)])),
+                )
             })
             .collect();
-        Scenario { circuit, key: issuer(issuer_seed), witness, nullifier, old }
+        Scenario {
+            circuit,
+            key: issuer(issuer_seed),
+            witness,
+            nullifier,
+            old,
+        }
     }
 
     pub fn signature(&self) -> Vec<Signature> {
@@ -130,10 +155,19 @@ impl Scenario {
 
     pub fn instance(&self) -> Instance {
         let key = *self.key.public_key().as_bytes();
-        let keys: Vec<(&[u8; 96], &[u8])> =
-            self.circuit.signatures.iter().map(|_| (&key, HEADER)).collect();
+        let keys: Vec<(&[u8; 96], &[u8])> = self
+            .circuit
+            .signatures
+            .iter()
+            .map(|_| (&key, HEADER))
+            .collect();
         let labels = self.circuit.labels.iter().map(|_| LABEL.to_vec()).collect();
-        let publics = self.circuit.publics.iter().map(|_| self.nullifier).collect();
+        let publics = self
+            .circuit
+            .publics
+            .iter()
+            .map(|_| self.nullifier)
+            .collect();
         Instance::new(Arc::clone(&self.circuit), &keys, labels, publics).expect("an instance")
     }
 
