@@ -41,14 +41,18 @@ def grant_many(
     ready: dict[int, tuple[Submission, Account]] = {}
     with desk.store.write():
         number = desk.store.next_account()
+        seen: set[bytes] = set()
         for position, offer in enumerate(offers):
             try:
                 statement = _statement(desk, ledger, registry, offer)
+                if statement.commitment in seen:
+                    raise StateConflict("this request appears twice in this batch")
+                seen.add(statement.commitment)
                 known = _known(desk, statement, offer)
                 if known is not None and known.open_index is not None:
                     results[position] = known
                     continue
-                account = known or _account(number, statement, offer)
+                account = _account(known.number if known else number, statement, offer)
                 number += known is None
             except ZkCreditError as error:
                 results[position] = error
@@ -94,7 +98,8 @@ def _known(desk: Desk, statement: OpenStatement, offer: Offer) -> Account | None
     """The account made for this request before."""
     for account in desk.store.accounts_by("commitment", [statement.commitment]):
         if account.terms_hash == statement.terms_hash:
-            if (account.limit_minor, account.customer) != (offer.limit_minor, offer.customer):
+            agreed = (account.limit_minor, account.customer)
+            if account.open_index is not None and agreed != (offer.limit_minor, offer.customer):
                 raise StateConflict(
                     f"this request was granted to account {account.number} on other conditions"
                 )

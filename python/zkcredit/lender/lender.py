@@ -7,15 +7,18 @@ itself and frozen in its own table first; every call may be repeated.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from zkcredit import digests
+from zkcredit.clock import system_clock
 from zkcredit.entries import (
     IssuerStatement,
+    OpenStatement,
     PeriodAction,
     PeriodStatement,
+    RefreshStatement,
+    SpendStatement,
     Statement,
     Submission,
     TermsStatement,
@@ -58,10 +61,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Lender:
     """A lender on one ledger. ``clock`` gives Unix time in milliseconds."""
 
@@ -69,7 +68,7 @@ class Lender:
         self, store: LenderStore, seed: Seed, clock: Callable[[], int] | None = None
     ) -> None:
         self._store = store
-        self._clock = clock or _now_ms
+        self._clock = clock or system_clock
         self._desk = Desk(store, LenderKeys(seed), self._clock)
 
     def __repr__(self) -> str:
@@ -162,8 +161,8 @@ class Lender:
 
         What is owed then is the credit last known as a whole, since purchases that were
         never billed are hidden: the limit of the line. Returns these accounts.
-        Refused ``signatures-owed`` while this lender has not answered an entry of the
-        period or the one before it: nobody may lose a line by the lender's silence.
+        Refused ``signatures-owed`` while this lender has not answered an open, spend or
+        refresh of the period: nobody may lose a line by the lender's silence.
         """
         self._product(ledger, terms_hash)
         self._check_owed(ledger, terms_hash, period)
@@ -189,8 +188,10 @@ class Lender:
         refused = {index for index, _ in self._store.faults()}
         for index in ledger.unanswered(self.issuer_id):
             statement = ledger.entry(index).statement
-            same = getattr(statement, "terms_hash", None) == terms_hash
-            if same and index not in refused and getattr(statement, "period", 0) <= period:
+            if not isinstance(statement, OpenStatement | SpendStatement | RefreshStatement):
+                continue  # a bill whose opening never came cannot be answered
+            same = (statement.terms_hash, statement.period) == (terms_hash, period)
+            if same and index not in refused:
                 raise Refused(
                     "signatures-owed", f"entry {index} waits for this lender: answer it first"
                 )

@@ -8,13 +8,13 @@ merchant reads the log and takes only claims it can open.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from zkcredit import digests
+from zkcredit.clock import system_clock
 from zkcredit.entries import (
     CLAIMS_MAX,
     MerchantStatement,
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView, Receipt
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Merchant:
     """A merchant on one ledger; :meth:`dump` is what belongs into a vault."""
 
@@ -69,7 +65,7 @@ class Merchant:
     ) -> None:
         self._state = state
         self._keys = MerchantKeys(seed)
-        self._clock = clock or _now_ms
+        self._clock = clock or system_clock
         self._by_payee = {sale.payee: sale for sale in state.sales}
 
     def __repr__(self) -> str:
@@ -230,7 +226,7 @@ class Merchant:
         return paid
 
     def _take(self, ledger: LedgerView, sale: Sale, index: int, statement: SpendStatement) -> bool:
-        """Whether the entry pays the sale: V byte for byte, terms, invoice."""
+        """Whether the entry pays the sale: V byte for byte, terms, invoice, time limit."""
         if sale.state not in (OPEN, EXPIRED):
             return False
         published = ledger.registry.published(statement.terms_hash)
@@ -242,6 +238,7 @@ class Merchant:
         good = (
             statement.claim == expected
             and statement.invoice_hash == sale.invoice_hash
+            and statement.not_after_ms == sale.not_after_ms
             and statement.terms_hash in accepted
         )
         sale.state = PAID if good else WRONG

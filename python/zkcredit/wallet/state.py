@@ -126,6 +126,15 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     invoice_hash: bytes = b""
 
 
+class Event(msgspec.Struct, frozen=True):
+    """What ``Wallet.receive`` found for one line."""
+
+    line: int
+    kind: str
+    status: str
+    text: str
+
+
 class WalletState(Secretive, kw_only=True):
     """Content of a wallet's vault: the phrase or the bare root, lines and history."""
 

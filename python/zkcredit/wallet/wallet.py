@@ -7,11 +7,10 @@ the lender's reply up from the ledger. Every call may be repeated.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from zkcredit.clock import system_clock
 from zkcredit.entries import Kind, Statement, Submission
 from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
 from zkcredit.keys import WalletKeys, new_phrase, normalise_phrase, seed_from_phrase
@@ -34,6 +33,7 @@ from zkcredit.wallet.state import (
     PENDING,
     READY,
     REQUESTED,
+    Event,
     HistoryRow,
     Line,
     Pending,
@@ -50,20 +50,6 @@ if TYPE_CHECKING:
 Save = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What :meth:`Wallet.receive` found for one line."""
-
-    line: int
-    kind: str
-    status: str
-    text: str
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Wallet:
     """A holder's secrets and lines; :meth:`dump` is what belongs into a vault.
 
@@ -76,7 +62,7 @@ class Wallet:
     ) -> None:
         self._state = state
         self._keys = WalletKeys(seed)
-        self._clock = clock or _now_ms
+        self._clock = clock or system_clock
 
     def __repr__(self) -> str:
         return f"Wallet({len(self._state.lines)} lines)"
@@ -233,6 +219,7 @@ class Wallet:
         pending = found.pending
         if pending is not None and pending.invoice_hash == invoice_hash:
             return _submission(pending)
+        self._check_unpaid(invoice_hash)
         registry = ledger.registry
         product = Product.find(registry, found.terms_hash)
         merchant = preview.check_offer(registry, invoice, product, self._clock())
@@ -264,6 +251,13 @@ class Wallet:
         """
         self.prepare_payment(ledger, line, invoice, plan)
         return self._store_and_submit(ledger, line, save)
+
+    def _check_unpaid(self, invoice_hash: bytes) -> None:
+        pending = (line.pending for line in self._state.lines)
+        paid = [x.invoice_hash for x in pending if x is not None]
+        paid += [row.invoice_hash for row in self._state.history]
+        if invoice_hash in paid:
+            raise Refused("already-paid", "this wallet has paid this invoice")
 
     # -- the other steps -------------------------------------------------------------------
 
