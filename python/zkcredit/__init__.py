@@ -2,12 +2,13 @@
 
 The names below are loaded when they are first used, so importing the package is
 cheap. Everything that computes needs the compiled extension ``zkcredit._native``;
-without it the first use raises :class:`ImportError` and says how to build it.
+where it has not been built, importing raises :class:`ImportError` and says what to do.
 """
 
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ _HOMES = {
     "Wallet": "zkcredit.wallet",
     "audit": "zkcredit.auditor",
 }
+
+# Found, not loaded: without the extension its stand-in `_native.py` is what is found.
+_extension = find_spec("zkcredit._native")
+if _extension is None or str(_extension.origin).endswith(".py"):
+    importlib.import_module("zkcredit._native")  # raises, and says how to build it
+del _extension, find_spec
 
 
 def __getattr__(name: str) -> object:

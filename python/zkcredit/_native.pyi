@@ -7,9 +7,10 @@ compressed strings. Every function that can refuse raises a class of
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-type Scalar = int | bytes | SecretScalar
-type Generator = str | bytes | tuple[str, int]
+Scalar: TypeAlias = int | bytes | SecretScalar  # noqa: UP040 - tests parse this on 3.11
+Generator: TypeAlias = str | bytes | tuple[str, int]  # noqa: UP040
 
 __version__: str
 
@@ -54,6 +55,7 @@ class Circuit:
     parameters: dict[str, int]
     proof_length: int
     constraints: list[tuple[str, str]]
+    def describe(self) -> str: ...
     @staticmethod
     def compile(text: str, parameters: Mapping[str, int]) -> Circuit: ...
 

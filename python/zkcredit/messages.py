@@ -70,7 +70,19 @@ class _Message(
     forbid_unknown_fields=True,
     tag_field="type",
 ):
-    """Base of all messages; texts are checked for control characters."""
+    """Base of all messages; texts are checked, and printing shows no bytes.
+
+    Blindings, keys and signatures would otherwise end up in logs and tracebacks.
+    """
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            shown.append(f"{name}=<{len(value)} bytes>" if isinstance(value, bytes) else name)
+            if not isinstance(value, bytes | list):
+                shown[-1] += f"={value!r}"
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

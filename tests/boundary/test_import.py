@@ -63,11 +63,10 @@ def test_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     "code",
     [
+        "import zkcredit",
         "import zkcredit._native",
-        "from zkcredit import _native",
-        "from zkcredit._native import Seed",
         "from zkcredit import Wallet",
-        "from zkcredit import Operator; Operator.create(None, 'example.org/ledger', None)",
+        "from zkcredit.cli import main",
     ],
 )
 def test_without_the_extension_the_error_says_what_to_do(unbuilt: Path, code: str) -> None:
