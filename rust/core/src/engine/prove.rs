@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 use crate::bbs::{Signature, Suite};
 use crate::engine::circuit::{Base, Circuit, Form, SignatureClause};
 use crate::engine::compile::MAX_SIGNATURES;
+#[cfg(feature = "adversary")]
+use crate::engine::expr::VarId;
 use crate::engine::statement::{Instance, Statement};
 use crate::error::{Error, Result};
 use crate::generators;
@@ -74,6 +76,12 @@ impl Prover {
     #[cfg(feature = "adversary")]
     pub fn tamper_r(&mut self, difference: Scalar) {
         self.tampered_r = difference;
+    }
+
+    /// Adds to a secret variable after the points were made: for forgers in tests only.
+    #[cfg(feature = "adversary")]
+    pub fn tamper_variable(&mut self, variable: VarId, difference: Scalar) {
+        self.values[variable] += difference;
     }
 
     fn from_values(
