@@ -1,0 +1,62 @@
+"""``zkcredit demo``: months of real cardholders' lives through hidden credit lines."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from zkcredit.cli.base import Command
+from zkcredit.cli.context import Session, pass_session
+
+_MAX_CUSTOMERS = 10_000_000
+
+
+@click.command(
+    "demo",
+    cls=Command,
+    example="$ zkcredit demo\n$ zkcredit demo --customers 20 --json-file out.json",
+)
+@click.option("--data", metavar="FOLDER", help="With clients.csv.gz and months.csv.gz [packaged].")
+@click.option(
+    "--customers",
+    type=click.IntRange(1, _MAX_CUSTOMERS),
+    help="How many cardholders, lowest numbers first [all].",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Order of the cardholders [0].")
+@pass_session
+def demo_command(session: Session, data: str | None, customers: int | None, seed: int) -> None:
+    """Play the story of a credit ledger on real data and prove that its books balance.
+
+    Nothing is kept but the file given with --json. Exit code 1 if any comparison fails.
+    """
+    from zkcredit import demo
+
+    with _bars() as update:
+        session.exit_code = demo.run(data, customers, seed, None, progress=update)
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for each thing the demo does, on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total, visible=True)
+
+        yield update
