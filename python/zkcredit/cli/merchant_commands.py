@@ -130,7 +130,9 @@ def invoice(
             assert label is not None
             minor, currency = _amount(ledger.registry, amount)
             accepted = [find_terms(ledger.registry, prefix).hash for prefix in prefixes] or None
-            message = merchant.invoice(ledger, minor, currency, label, accepted, valid)
+            message = merchant.invoice(
+                ledger, minor, currency, label, accepted=accepted, valid_ms=valid
+            )
             save()
             number = merchant.sales[-1].number
         shown = currency_format(ledger.registry)(message.amount_minor, message.currency)
