@@ -53,7 +53,7 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code and never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in arguments
+    as_json = "--json" in arguments and "demo" not in arguments
     try:
         return _run(arguments)
     except BrokenPipeError:
@@ -102,4 +102,4 @@ def _abandon_stdout() -> None:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None

@@ -115,11 +115,12 @@ def _print(session: Session, report: AuditReport, registry: Registry) -> None:
             out.line(f"The log continues {what} (signed at {size} entries).")
     out.table(("kind", "entries"), list(report.kinds.items()), right=(1,))
     digits = {item.terms.currency: item.terms.minor_digits for item in registry.terms.values()}
+    names = {party.id: party.name for party in registry.issuers.values()}
     rows = [
         (
             total.role,
-            registry.issuer(total.issuer_id).name,
-            format_money(total.sum_minor, total.asset, digits[total.asset]),
+            names.get(total.issuer_id, total.issuer_id.hex()),
+            format_money(total.sum_minor, total.asset, digits.get(total.asset, 0)),
             total.entries,
         )
         for total in report.totals

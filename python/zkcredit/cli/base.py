@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -45,15 +45,17 @@ class _Helped(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Own options first, then the common ones."""
-        own, common = [], []
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 (common if parameter.name in _COMMON else own).append(record)
         with formatter.section("Options"):
             formatter.write_dl(own)
-        with formatter.section("Common options"):
-            formatter.write_dl(common)
+        if common:
+            with formatter.section("Common options"):
+                formatter.write_dl(common)
 
     def format_epilog(
         self,
@@ -67,12 +69,14 @@ class _Helped(click.Command):
 
 
 class Command(_Helped):
-    """A command with the common options and an example."""
+    """A command with an example and the common options, ``without`` some of them."""
 
-    def __init__(self, *args: Any, example: str = "", **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, example: str = "", without: Sequence[str] = (), **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
         self.example = example
-        self.params.extend(common_options())
+        self.params.extend(x for x in common_options() if x.name not in without)
 
 
 class Group(_Helped, click.Group):

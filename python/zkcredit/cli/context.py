@@ -209,7 +209,7 @@ class Session:
 
     def create_vault(self, role: str, data: bytes) -> Vault:
         """A new vault of a role; StateConflict if there is one."""
-        from zkcredit.vault import Vault
+        from zkcredit import vault
 
         folder = self.make_folder()
         path = folder / f"{role}.vault"
@@ -217,7 +217,7 @@ class Session:
             raise StateConflict(f"{path} exists already")
         passphrase = self.passphrase(new=True)
         with uninterrupted():
-            return Vault.create(path, passphrase, role, data)
+            return vault.Vault.create(path, passphrase, role, data, vault.DEFAULT_COST)
 
     def open_vault(self, role: str) -> Vault:
         """The role's vault, unlocked and held."""

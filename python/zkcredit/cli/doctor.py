@@ -8,6 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ def doctor_command(session: Session) -> None:
         ("sqlite", _sqlite),
         ("folder", _folder),
         ("disk", _disk),
-        *((role, lambda s, role=role: _vault(s, role)) for role in _ROLES),  # type: ignore[misc]
+        *((role, partial(_vault, role)) for role in _ROLES),
         ("ledger", _ledger),
     ]
     findings = [(name, *_run(check, session)) for name, check in checks]
@@ -123,7 +124,7 @@ def _disk(session: Session) -> Finding:
     return mark, f"{free >> 20} MiB free at {place}"
 
 
-def _vault(session: Session, role: str) -> Finding:
+def _vault(role: str, session: Session) -> Finding:
     from zkcredit.vault import MAGIC, VERSION
 
     path = session.vault_path(role)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", bound=_Message)
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 
-def output_option(help_text: str = "Where the message goes (- is standard output).") -> Any:
+
+def output_option(
+    help_text: str = "Where the message goes (- is standard output).",
+) -> Callable[[_F], _F]:
     """The option ``-o``."""
     return click.option("-o", "--output", "target", metavar="FILE", default="-", help=help_text)
 

@@ -101,7 +101,8 @@ def _show_entry(session: Session, ledger: Operator, index: int) -> None:
     entry = ledger.entry(index)
     reply = ledger.reply(index)
     evidence, memo = ledger.evidence(index)
-    statement = {f.name: getattr(entry.statement, f.name) for f in fields(entry.statement)}
+    what: Any = entry.statement  # one of the dataclasses of zkcredit.entries
+    statement = {field.name: getattr(what, field.name) for field in fields(what)}
     found: dict[str, Any] = {
         "index": index,
         "kind": entry.statement.KIND.name.lower(),
@@ -130,7 +131,7 @@ def _show_head(session: Session, ledger: Operator) -> None:
     registry, size = ledger.registry, ledger.size
     last_ms = ledger.entry(size - 1).timestamp_ms if size else None
     owed = ledger.owed(last_ms) if last_ms is not None else []
-    terms = [
+    terms: list[dict[str, Any]] = [
         {
             "terms_hash": item.hash,
             "issuer_id": item.issuer_id,

@@ -219,7 +219,7 @@ def _rename(old: Path, new: Path) -> None:
     help="Size of amounts in minor units.",
 )
 @pass_session
-def terms_command(session: Session, **options: Any) -> None:
+def terms_command(session: Session, /, **options: Any) -> None:
     """Publish terms; prints their hash.
 
     Holders and merchants name terms by (the start of) that hash. The same terms

@@ -17,7 +17,7 @@ _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PREFIX_MIN = 4
 
 
-class Money(click.ParamType):
+class Money(click.ParamType[str]):
     """``12.50 TWD`` (in one argument); the digits are checked against the terms later."""
 
     name = "amount"
@@ -35,7 +35,7 @@ class Money(click.ParamType):
         return str(value)
 
 
-class Percent(click.ParamType):
+class Percent(click.ParamType[int]):
     """``18.25%`` or ``18.25`` as basis points."""
 
     name = "percent"
@@ -48,7 +48,7 @@ class Percent(click.ParamType):
         return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """``90s``, ``15m``, ``24h`` or ``7d`` in milliseconds."""
 
     name = "duration"
@@ -63,7 +63,7 @@ class Duration(click.ParamType):
         return int(match[1]) * _UNITS_MS[match[2]]
 
 
-class Month(click.ParamType):
+class Month(click.ParamType[tuple[int, int]]):
     """``2026-01`` as year and month."""
 
     name = "month"
@@ -78,7 +78,7 @@ class Month(click.ParamType):
         return int(match[1]), int(match[2])
 
 
-class HexPrefix(click.ParamType):
+class HexPrefix(click.ParamType[str]):
     """The first hexadecimal digits of an identifier."""
 
     name = "hex"

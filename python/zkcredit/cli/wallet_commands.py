@@ -169,16 +169,14 @@ def restore(session: Session, phrase_file: str | None) -> None:
     """
     from zkcredit.wallet import Wallet
 
-    session.ledger_place()
-    exists = session.vault_path("wallet").exists()
-    if not exists or phrase_file is not None:
-        wanted = Wallet.from_phrase(_read_phrase(phrase_file))
-        if not exists:
-            with session.ledger(read_only=True):
-                pass  # a ledger that cannot be read is noticed before a file is made
-            session.create_vault("wallet", wanted.dump()).close()
+    words = _read_phrase(phrase_file) if _asks_words(session, phrase_file) else None
+    wanted = None if words is None else Wallet.from_phrase(words)
+    if wanted is not None and not session.vault_path("wallet").exists():
+        with session.ledger(read_only=True):
+            pass  # a ledger that cannot be read is noticed before a file is made
+        session.create_vault("wallet", wanted.dump()).close()
     with open_wallet(session, read_only=True) as desk, progress("scanning") as update:
-        if phrase_file is not None and exists and desk.wallet.phrase != wanted.phrase:
+        if wanted is not None and desk.wallet.phrase != wanted.phrase:
             raise StateConflict("the wallet in this folder has other words: use another --home")
         report = desk.wallet.restore(watched(desk.ledger, update))
         desk.save()
@@ -192,6 +190,12 @@ def restore(session: Session, phrase_file: str | None) -> None:
     if not session.output.data(found):
         session.output.line(f"{report.scanned} entries read, {len(report.lines)} lines found.")
         _print_lines(session, lines)
+
+
+def _asks_words(session: Session, phrase_file: str | None) -> bool:
+    """A wallet that is here knows its words; others are compared if they are given."""
+    session.ledger_place()  # which ledger must be clear before anybody types 24 words
+    return phrase_file is not None or not session.vault_path("wallet").exists()
 
 
 def _read_phrase(phrase_file: str | None) -> str:
