@@ -248,7 +248,7 @@ class Months(RuleBasedStateMachine):
                 else:
                     holder.wallet.refresh(self.ledger, line, self._saver(holder))
             except Refused as error:  # an earlier step of this line is on the ledger
-                assert error.rule in ("already-spent", "line-not-ready"), error
+                self._expect(error, "already-spent", "line-not-ready")
         raise AssertionError(f"line {line} does not become ready")
 
     def _used(self, line: Line) -> bool:
@@ -256,18 +256,22 @@ class Months(RuleBasedStateMachine):
         assert line.token is not None
         return self.ledger.find_nullifier(self.world.issuer_id, line.token.serial) is not None
 
+    @staticmethod
+    def _expect(error: ZkCreditError, *names: str) -> None:
+        assert isinstance(error, Refused)
+        assert error.rule in names, error
+
     def _proceed(self, holder: Holder, line: int) -> None:
         wallet = holder.wallet
         for _number, result in wallet.submit_pending(self.ledger):
             if isinstance(result, ZkCreditError):
-                assert isinstance(result, Refused)
-                assert result.rule in ("period-not-current", "expired", "already-spent"), result
+                self._expect(result, "period-not-current", "expired", "already-spent")
         self._count()
         self.world.lender.sign_pending(self.ledger)
         pending = wallet.line(line).pending
-        if pending is not None and pending.index is not None:
-            if pending.kind_name in ("statement", "update"):
-                self._answer(holder, wallet.opening(line))
+        shows = pending is not None and pending.kind_name in ("statement", "update")
+        if shows and pending.index is not None:
+            self._answer(holder, wallet.opening(line))
         wallet.receive(self.ledger)
 
     def _pick(self, pick: int) -> tuple[Holder, int, Book]:
@@ -370,7 +374,7 @@ class Months(RuleBasedStateMachine):
         try:
             self.ledger.submit(attempt.made)
         except Refused as error:
-            assert error.rule in ("already-spent", "period-not-current", "expired")
+            self._expect(error, "already-spent", "period-not-current", "expired")
         else:
             assert not book.dead
         self._count()
@@ -491,18 +495,9 @@ class Months(RuleBasedStateMachine):
     def ready_lines_are_right(self) -> None:
         if not hasattr(self, "holders"):
             return
-        uncounted = {(t.holder, t.line) for t in self.tries if not t.counted}
-        for number, holder in enumerate(self.holders):
-            for line, book in holder.books.items():
-                state = holder.wallet.line(line)
-                settled = state.status == "ready" and not state.must_refresh and not book.dead
-                if (
-                    settled
-                    and (number, line) not in uncounted
-                    and holder.saved == (holder.wallet.dump())
-                ):
-                    if not self._used(state):
-                        self._compare(state, book)
+        for line, book in self._living():
+            if line.status == "ready" and not line.must_refresh and not self._used(line):
+                self._compare(line, book)
 
 
 Months.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)

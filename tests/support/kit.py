@@ -12,20 +12,36 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from zkcredit import relations
-from zkcredit._native import Circuit, Seed, builtin_circuit_text
+from zkcredit import digests, relations
+from zkcredit._native import (
+    Circuit,
+    Prover,
+    Seed,
+    aggregate_payee_secrets,
+    builtin_circuit_text,
+    commit,
+)
 from zkcredit.auditor import AuditReport, audit
-from zkcredit.entries import Kind, SpendStatement, Statement, Submission
+from zkcredit.entries import (
+    Entry,
+    Kind,
+    SettleStatement,
+    SpendStatement,
+    Statement,
+    Submission,
+)
 from zkcredit.errors import Refused
 from zkcredit.ledger import Operator, Receipt
 from zkcredit.lender import Lender
 from zkcredit.merchant import Merchant
 from zkcredit.messages import Invoice, PayoutOrder
+from zkcredit.sealing import Memo
 from zkcredit.terms import Terms
+from zkcredit.tokens import claim_commitment
 from zkcredit.wallet import Line, Token, Wallet
 from zkcredit.wallet.steps import Purchase, Steps
 
@@ -39,8 +55,6 @@ PLAIN = Terms(currency="TWD", apr_bps=0, minimum_pct_bps=500, minimum_floor_mino
 """Terms without interest."""
 INTEREST = replace(PLAIN, apr_bps=1_800, late_fee_minor=300)
 """Terms with 18 % interest and a late fee."""
-
-_Role = TypeVar("_Role")
 
 
 def seed(name: object) -> Seed:
@@ -189,6 +203,11 @@ class World:
             rows += merchant.totals().rows
         return audit(self.ledger, totals=rows, **options)
 
+    def reopen(self, path: Path) -> None:
+        """Goes on with the ledger in another folder."""
+        self.ledger.close()
+        self.ledger = Operator.open(path, clock=self.clock)
+
     # --- what an attacker does by hand -------------------------------------------
 
     def steps(self, wallet: Wallet) -> Steps:
@@ -223,12 +242,159 @@ class World:
         return submission(self.steps(wallet).spend(token, purchase))
 
 
+    def forge_spend(
+        self,
+        wallet: Wallet,
+        amount_minor: int,
+        *,
+        token: Token | None = None,
+        available_next: int | None = None,
+        due_next: list[int] | None = None,
+        part: list[int] | None = None,
+        statement: dict[str, Any] | None = None,
+    ) -> Submission:
+        """A spend with a witness of the attacker's choice, before any check of a wallet."""
+        steps = self.steps(wallet)
+        token = self.token(wallet) if token is None else token
+        purchase = self.purchase(amount_minor)
+        claim = claim_commitment(steps.product.value_label, amount_minor, purchase.rho)
+        pair = wallet._keys.spend_pair(token.serial, purchase.payee, claim, 1)
+        left_minor = token.available_minor - amount_minor
+        due_minor = [token.due_minor[0] + amount_minor, *token.due_minor[1:]]
+        witness: dict[str, Any] = {
+            "available_next": left_minor if available_next is None else available_next,
+            "due_next": due_minor if due_next is None else due_next,
+            "amount": amount_minor,
+            "rho": purchase.rho,
+        }
+        if part is not None:
+            witness["part"] = part
+        prover = steps._prover(Kind.SPEND, token, pair, witness)
+        fields: dict[str, Any] = {
+            "terms_hash": self.terms_hash,
+            "period": token.period,
+            "nullifier": token.serial,
+            "commitment": prover.points["next"],
+            "claim": prover.points["claim"],
+            "payee": purchase.payee,
+            "invoice_hash": purchase.invoice_hash,
+            "not_after_ms": purchase.not_after_ms,
+        }
+        made = SpendStatement(**fields | (statement or {}))
+        return submission(steps._pending(prover, made, token, Memo()))
+
+    def claim_of(self, receipt: Receipt, shop: int = 0) -> tuple[int, bytes, Any]:
+        """(index, payee key, payee secret) of a paid invoice of a merchant."""
+        merchant = self.merchants[shop]
+        merchant.check(self.ledger)
+        sale = next(sale for sale in merchant.sales if sale.claim_index == receipt.index)
+        secret = merchant._keys.payee_secret(sale.nonce)
+        return receipt.index, commit([("payee", secret)]), secret
+
+    def settlement(
+        self, claims: Sequence[tuple[int, bytes, Any]], key: Any = None, **changes: Any
+    ) -> Submission:
+        """A proved settlement of (index, payee key, secret); ``key``: the secret to prove."""
+        fields: dict[str, Any] = {
+            "issuer_id": self.issuer_id,
+            "asset": self.terms.currency,
+            "payout_hash": hashlib.sha256(repr(claims).encode()).digest(),
+            "claims": tuple((index, payee_key) for index, payee_key, _ in claims),
+        }
+        statement = SettleStatement(**fields | changes)
+        if key is None:
+            weights = digests.settle_context(self.ledger.ledger_id, statement.encode())
+            key = aggregate_payee_secrets(
+                [secret for _, _, secret in claims], [one for _, one, _ in claims], weights
+            )
+        prover = Prover(relations.settlement_circuit(), witness={"key": key})
+        context = digests.engine_context(statement.encode(), b"")
+        return Submission(statement, prover.prove(self.ledger.ledger_id, context, seed("thief")))
+
+
+class Rogue:
+    """An operator without rules: the real ledger, with entries of its own at the end."""
+
+    def __init__(self, ledger: Operator, extra: Sequence[Submission] = ()) -> None:
+        self._ledger = ledger
+        self._start = ledger.size
+        self._extra = [
+            (Entry(START_MS, digests.evidence_hash(x.evidence, x.memo), x.statement), x)
+            for x in extra
+        ]
+        self.posted: dict[int, bytes] = {}
+        self.told: dict[int, bytes] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    @property
+    def size(self) -> int:
+        return self._start + len(self._extra)
+
+    def entry(self, index: int) -> Entry:
+        found = index - self._start
+        return self._ledger.entry(index) if found < 0 else self._extra[found][0]
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Entry]]:
+        for index in range(start, self.size if stop is None else stop):
+            yield index, self.entry(index)
+
+    def evidence(self, index: int) -> tuple[bytes, bytes]:
+        found = index - self._start
+        if found < 0:
+            return self._ledger.evidence(index)
+        return self._extra[found][1].evidence, self._extra[found][1].memo
+
+    def reply(self, index: int) -> bytes | None:
+        if index in self.told:
+            return self.told[index]
+        return self.posted.get(index) if index >= self._start else self._ledger.reply(index)
+
+    def post_replies(self, replies: Sequence[tuple[int, bytes]]) -> None:
+        self._ledger.post_replies([item for item in replies if item[0] < self._start])
+        self.posted.update(item for item in replies if item[0] >= self._start)
+
+
+class Mirror:
+    """A copy of a ledger's records in memory, for an auditor; change them at will."""
+
+    def __init__(self, ledger: Operator) -> None:
+        self.genesis = ledger.genesis
+        self.rows = [list(row) for row in ledger.records(0, ledger.size)]
+        self.published_checkpoint: str | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    def records(self, start: int, stop: int) -> Iterator[Any]:
+        return (tuple(row) for row in self.rows[start:stop])
+
+    def put(self, index: int, made: Submission) -> None:
+        """Another submission at ``index``, with the evidence hash that belongs to it."""
+        old = Entry.decode(self.rows[index][1])
+        digest = digests.evidence_hash(made.evidence, made.memo)
+        entry = Entry(old.timestamp_ms, digest, made.statement)
+        self.rows[index][1:4] = [entry.encode(), made.evidence, made.memo]
+
+
+def submit_bytes(path: str, data: bytes, now_ms: int) -> tuple[str, int]:
+    """Another process: opens the ledger folder and submits; ("ok" or rule, index)."""
+    with Operator.open(path, clock=lambda: now_ms) as ledger:
+        try:
+            receipt = ledger.submit(Submission.decode(data))
+        except Refused as error:
+            return error.rule, -1
+        return "again" if receipt.duplicate else "ok", receipt.index
+
+
 def submission(pending: Any) -> Submission:
     """What would be submitted for a pending step."""
     return Submission(Statement.decode(pending.statement), pending.evidence, pending.memo)
 
 
-def without(circuit: str, *blocks: str) -> Circuit | str:
+def without(circuit: str, *blocks: str) -> str:
     """Text of a built-in circuit without the blocks of these ids."""
     text = builtin_circuit_text(circuit)
     for block in blocks:
@@ -247,7 +413,7 @@ def forged_circuit(circuit: str, *blocks: str) -> Iterator[Callable[[Terms], Cir
 
     @functools.cache
     def compiled(buckets: int, attributes: int, bits: int) -> Circuit:
-        return Circuit.compile(str(text), {"K": buckets, "M": attributes, "bits": bits})
+        return Circuit.compile(text, {"K": buckets, "M": attributes, "bits": bits})
 
     def forged(terms: Terms) -> Circuit:
         return compiled(terms.due_buckets, terms.attributes, terms.amount_bits)
