@@ -112,16 +112,14 @@ class IssuerKey:
 def serial_tweak(origin: bytes, commitment: bytes) -> bytes:
     """H(N ‖ C′) (``origin`` = the nullifier, or ``b"open"``) added to the serial by the signer."""
 
-def adjust_commitment(
-    commitment: bytes, tweak: bytes, adjustments: Sequence[tuple[int, Scalar]] = ()
-) -> bytes: ...
 def verify_messages(
     public_key: bytes, header: bytes, messages: Sequence[Scalar], signature: bytes
 ) -> None: ...
-def verify_commitment_signatures(
-    items: Sequence[tuple[bytes, bytes, int, bytes, bytes]],
+def check_issuer_key(public_key: bytes) -> None: ...
+def verify_public_signatures(
+    items: Sequence[tuple[bytes, bytes, int, bytes, bytes, bytes]],
 ) -> None:
-    """(public key, header, message count, C_final, signature) each; culprits are named."""
+    """(public key, header, message count, nullifier, C′, signature) each; culprits are named."""
 
 class BlsKey:
     """A BLS key pair (Ethereum POP suite, public key in G1): signs registrations."""

@@ -141,9 +141,10 @@ class Operator:
     @property
     def registry(self) -> Registry:
         """Issuers, terms, periods and merchants as of now."""
-        for index, data in self._store.registrations(self._registered):
-            self._registry.apply(index, Entry.decode(data).statement)
-            self._registered = index + 1
+        with self._store.lock:
+            for index, data in self._store.registrations(self._registered):
+                self._registry.apply(index, Entry.decode(data).statement)
+                self._registered = index + 1
         return self._registry
 
     @property
@@ -171,11 +172,11 @@ class Operator:
             raise CallerError(f"a batch holds up to {BATCH_MAX} submissions")
         candidates = [Candidate.of(submission) for submission in submissions]
         for wave in accept.waves(candidates):
-            self._precheck(wave)
+            index = self._precheck(wave)
             self._verify([c for c in wave if c.pending])
             waiting = [c for c in wave if c.pending]
             if waiting:
-                self._sequence(waiting)
+                self._sequence(waiting, index)
         results: list[Receipt | ZkCreditError] = []
         for candidate in candidates:
             result = candidate.receipt or candidate.error
@@ -183,7 +184,7 @@ class Operator:
             results.append(result)
         return results
 
-    def _precheck(self, wave: list[Candidate]) -> None:
+    def _precheck(self, wave: list[Candidate]) -> BatchIndex:
         """Answers at once what is known or refused already, before any proof is verified."""
         registry = self.registry
         index = BatchIndex(self._store, registry, wave)
@@ -191,6 +192,7 @@ class Operator:
         for candidate in wave:
             if not self._answer_known(candidate, index):
                 _apply_rules(candidate, now_ms, registry, index)
+        return index
 
     def _answer_known(self, candidate: Candidate, index: BatchIndex) -> bool:
         known = index.statement(candidate.statement_hash)
@@ -207,22 +209,24 @@ class Operator:
         for position, error in batch.run().items():
             candidates[position].error = error
 
-    def _sequence(self, candidates: list[Candidate]) -> None:
+    def _sequence(self, candidates: list[Candidate], index: BatchIndex) -> None:
         """One transaction: rules, indexes, entries, tree, head."""
         self._countersign(candidates)
         with self._store.write():
             head = self._store.coordinator()
-            accepted = self._decide(candidates, head)
+            accepted = self._decide(candidates, head, index)
         for candidate, receipt in accepted:
             candidate.receipt = receipt
 
     def _decide(
-        self, candidates: list[Candidate], head: Coordinator
+        self, candidates: list[Candidate], head: Coordinator, index: BatchIndex
     ) -> list[tuple[Candidate, Receipt]]:
         registry = self.registry
         if candidates[0].statement.KIND.is_registration:
             registry = registry.copy()
-        index = BatchIndex(self._store, registry, candidates)
+        if index.size != head.size or registry is not self._registry:
+            index = BatchIndex(self._store, registry, candidates)
+        index.forget_replies()
         now_ms = max(self._clock(), head.last_timestamp_ms)
         rules.check_timestamp(now_ms, head.last_timestamp_ms)
         changes, leaves, accepted = Changes(), [], []
@@ -240,7 +244,8 @@ class Operator:
             submission = candidate.submission
             digest = digests.evidence_hash(submission.evidence, submission.memo)
             entry = Entry(now_ms, digest, candidate.statement)
-            leaves.append(accept.add_entry(registry, changes, size, entry))
+            encoded = entry.encode_with(candidate.encoded)
+            leaves.append(accept.add_entry(registry, changes, size, entry, encoded))
             changes.evidence.append((size, submission.evidence, submission.memo))
             index.record(size, candidate, changes)
             if candidate.statement.KIND.is_registration:

@@ -7,7 +7,6 @@ calls; operator and auditor share it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -96,16 +95,10 @@ class Batch:
         self._signatures.append((position, (key, message, signatures[-1])))
 
     def _check_bbs_key(self, statement: PeriodStatement) -> None:
-        """Raises MalformedInput unless the key is a point that can sign.
-
-        The extension decodes the key before it looks at a signature; that none
-        was made yet is all that the refusal of an empty one says.
-        """
+        """Raises MalformedInput unless the key is a point that can sign."""
         from zkcredit import _native
 
-        with contextlib.suppress(ProofRefused):
-            empty = bytes(48), bytes(PUBLIC_SIGNATURE_BYTES)
-            _native.verify_commitment_signatures([(statement.bbs_key, b"", 5, *empty)])
+        _native.check_issuer_key(statement.bbs_key)
 
     def run(self) -> dict[int, ZkCreditError]:
         """Verifies everything; returns an error for every position that was refused."""
@@ -198,8 +191,6 @@ def verify_public_signatures(
                 f"reply {position} has {len(signature)} bytes, not {PUBLIC_SIGNATURE_BYTES}"
             )
         key, header, count = token_parameters(registry, statement.terms_hash, statement.period)
-        tweak = _native.serial_tweak(statement.nullifier, statement.commitment)
-        final = _native.adjust_commitment(statement.commitment, tweak)
-        jobs.append((key, header, count, final, signature))
+        jobs.append((key, header, count, statement.nullifier, statement.commitment, signature))
     if jobs:
-        _native.verify_commitment_signatures(jobs)
+        _native.verify_public_signatures(jobs)

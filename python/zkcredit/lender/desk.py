@@ -141,12 +141,31 @@ class Desk:
             ready = [row for row in rows if row[0] < size]
             if not ready:
                 return posted
-            ledger.post_replies([(index, reply) for index, reply, _ in ready])
-            self.store.mark_posted(origin for _, _, origin in ready)
-            posted += len(ready)
+            posted += self._post(ledger, ready)
             if len(ready) < len(rows):
                 return posted
         return posted
+
+    def _post(self, ledger: LedgerView, rows: Sequence[tuple[int, bytes, bytes]]) -> int:
+        """Posts a batch; where the ledger holds another reply, that entry becomes a fault.
+
+        One foreign reply must not keep all others from leaving.
+        """
+        try:
+            ledger.post_replies([(index, reply) for index, reply, _ in rows])
+        except (StateConflict, Refused, MalformedInput) as error:
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                return self._post(ledger, rows[:middle]) + self._post(ledger, rows[middle:])
+            index = rows[0][0]
+            if ledger.reply(index) is None:
+                raise
+            with self.store.write():
+                self.store.add_fault(index, f"the reply was not taken: {error}")
+                self.store.mark_posted([rows[0][2]])
+            return 0
+        self.store.mark_posted(origin for _, _, origin in rows)
+        return len(rows)
 
 
 def seal(key: bytes, ledger_id: bytes, statement: LineStatement, message: msgspec.Struct) -> bytes:
