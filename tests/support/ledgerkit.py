@@ -19,6 +19,7 @@ from zkcredit.entries import (
     BillingStatement,
     IssuerStatement,
     Kind,
+    LineStatement,
     MerchantStatement,
     OpenStatement,
     PeriodAction,
@@ -186,6 +187,12 @@ class World:
             "claims": tuple((index, payee_key(name)) for index, name in claims),
         }
         return SettleStatement(**values | changes)
+
+    def sealed(self, statement: LineStatement, body: bytes) -> bytes:
+        """A sealed reply of the issuer: any body with its signature."""
+        statement_hash = digests.statement_hash(statement.encode())
+        digest = digests.sealed_reply_digest(self.ledger.ledger_id, statement_hash, body)
+        return body + self.issuer_key.sign(digest)
 
     def prove(self, statement: Statement, note: object = 0) -> Submission:
         """A submission with a toy proof; ``note`` varies the memo."""

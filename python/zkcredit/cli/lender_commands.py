@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +49,27 @@ def group() -> None:
 # -- opening ---------------------------------------------------------------------------------
 
 
-def _vault_content(data: bytes) -> dict[str, str]:
-    try:
-        found = json.loads(data)
-        version = found["version"]
-        if version != _VAULT_VERSION:
-            raise MalformedInput(f"lender vault has version {version}, not {_VAULT_VERSION}")
-        return {"phrase": str(found["phrase"]), "name": str(found["name"])}
-    except (ValueError, KeyError, TypeError):
-        raise MalformedInput("the vault holds no lender") from None
+@dataclass
+class _Secrets:
+    """Content of a lender's vault; ``complete`` once the database beside it was made."""
+
+    phrase: str
+    name: str
+    complete: bool = False
+
+    def encode(self) -> bytes:
+        return json.dumps({"version": _VAULT_VERSION, **asdict(self)}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> _Secrets:
+        try:
+            found = json.loads(data)
+            version = found.pop("version")
+            if version != _VAULT_VERSION:
+                raise MalformedInput(f"lender vault has version {version}, not {_VAULT_VERSION}")
+            return cls(**found)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise MalformedInput("the vault holds no lender") from None
 
 
 @contextlib.contextmanager
@@ -66,7 +79,7 @@ def open_lender(session: Session) -> Iterator[Lender]:
     from zkcredit.lender import Lender
 
     with session.open_vault("lender") as vault:
-        seed = seed_from_phrase(_vault_content(vault.data)["phrase"])
+        seed = seed_from_phrase(_Secrets.decode(vault.data).phrase)
         lender = Lender.open(session.folder / "lender.db", seed)
         try:
             yield lender
@@ -122,24 +135,27 @@ def _make(session: Session, name: str) -> None:
     IssuerStatement(bytes(48), name)  # refuses a bad name before a file is made
     folder = session.make_folder()
     database = folder / "lender.db"
-    if not session.vault_path("lender").exists():
-        if database.exists():
-            raise StateConflict(f"{database} exists, but its vault does not: put the vault back")
-        content = {"version": _VAULT_VERSION, "phrase": new_phrase(), "name": name}
-        vault = session.create_vault("lender", json.dumps(content).encode())
-    else:
+    if session.vault_path("lender").exists():
         vault = session.open_vault("lender")
+    elif database.exists():
+        raise StateConflict(f"{database} exists, but its vault does not: put the vault back")
+    else:
+        vault = session.create_vault("lender", _Secrets(new_phrase(), name).encode())
     with vault:
-        kept = _vault_content(vault.data)
-        if kept["name"] != name:
-            raise StateConflict(f"this folder belongs to the lender {kept['name']!r}")
+        kept = _Secrets.decode(vault.data)
+        if kept.name != name:
+            raise StateConflict(f"this folder belongs to the lender {kept.name!r}")
+        if kept.complete and not database.exists():
+            raise StoreError(f"{database} is missing: bring it back, a new one could sign twice")
         if not database.exists():
+            draft = folder / "lender.db.new"
+            _remove(draft)
+            Lender.create(draft, seed_from_phrase(kept.phrase), name).close()
+            _rename(draft, database)
+        if not kept.complete:
+            kept.complete = True
             with uninterrupted():
-                seed = seed_from_phrase(kept["phrase"])
-                draft = folder / "lender.db.new"
-                _remove(draft)
-                Lender.create(draft, seed, name).close()
-                _rename(draft, database)
+                vault.save(kept.encode())
 
 
 def _remove(path: Path) -> None:

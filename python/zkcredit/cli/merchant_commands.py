@@ -181,10 +181,10 @@ def check(session: Session, file: str | None, wait_ms: int | None) -> None:
         raise CallerError("--wait needs the INVOICE to wait for")
     deadline = time.monotonic() + (wait_ms or 0) / 1000
     with open_merchant(session) as (merchant, ledger, save), progress("reading") as update:
+        sale = _sale(merchant, wanted)
         while True:
             paid = merchant.check(watched(ledger, update))
             save()
-            sale = _sale(merchant, wanted)
             if sale is None or sale.state in _FINAL or time.monotonic() >= deadline:
                 break
             time.sleep(_POLL_S)

@@ -158,6 +158,7 @@ def report_error(error: Exception, as_json: bool) -> int:
         error.show()
         return exit_code
     message = " ".join(fields["message"].split())
+    message = "".join(char if char.isprintable() else "�" for char in message)
     click.echo(f"zkcredit: {message}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)

@@ -46,9 +46,9 @@ def pay(
     """
     from zkcredit.messages import Invoice, signing_digest
 
-    message = read_message(invoice, Invoice)
     if not yes and (invoice == "-" or session.output.as_json):
         raise CallerError("nobody can be asked: add --yes")
+    message = read_message(invoice, Invoice)
     with open_wallet(session) as desk:
         desk.receive()
         digest = signing_digest(message)

@@ -19,12 +19,9 @@ from zkcredit import digests
 from zkcredit.entries import (
     Entry,
     Kind,
-    OpenStatement,
-    RefreshStatement,
-    SpendStatement,
+    LineStatement,
     Submission,
 )
-from zkcredit.entries import NullifyingStatement as Nullifying
 from zkcredit.errors import (
     CallerError,
     MalformedInput,
@@ -37,11 +34,11 @@ from zkcredit.ledger.accept import BatchIndex, Candidate
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, Note, VerifierKey, sign_checkpoint
 from zkcredit.ledger.registry import Registry
+from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.store import Changes, Coordinator, Store
 
 BATCH_MAX = 4_096
 """Most submissions that one call accepts; more are split by the caller."""
-_SEALED_REPLY = range(28, 65_536)
 
 
 def _system_clock() -> int:
@@ -338,8 +335,8 @@ class Operator:
     def post_replies(self, replies: Sequence[tuple[int, bytes]]) -> None:
         """Stores replies, all or none.
 
-        Public signatures are verified in one batch (ProofRefused names their
-        positions). The first valid reply stays: the same bytes may come again,
+        The issuer's signatures are verified in one batch (ProofRefused names the
+        positions of culprits). The first valid reply stays: the same bytes may come again,
         other bytes raise StateConflict.
         """
         entries = [self.entry(index) for index, _ in replies]
@@ -364,16 +361,12 @@ class Operator:
     def _check_replies(
         self, replies: Sequence[tuple[int, bytes]], entries: Sequence[Entry]
     ) -> None:
-        public: list[tuple[SpendStatement | RefreshStatement, bytes]] = []
+        items: list[tuple[LineStatement, bytes]] = []
         for (index, reply), entry in zip(replies, entries, strict=True):
-            statement = entry.statement
-            if isinstance(statement, SpendStatement | RefreshStatement):
-                public.append((statement, reply))
-            elif not isinstance(statement, OpenStatement | Nullifying):
+            if not isinstance(entry.statement, LineStatement):
                 raise CallerError(f"entry {index} is not answered by anybody")
-            elif len(reply) not in _SEALED_REPLY:
-                raise MalformedInput(f"a sealed reply has 28..65535 bytes, not {len(reply)}")
-        verify.verify_public_signatures(self.registry, public)
+            items.append((entry.statement, reply))
+        verify_replies(self.registry, items)
 
     def unanswered(self, issuer_id: bytes, limit: int = 1024) -> list[int]:
         """Indexes of entries that await this issuer's reply, oldest first."""

@@ -19,8 +19,6 @@ from zkcredit.entries import (
     OpenStatement,
     PeriodAction,
     PeriodStatement,
-    RefreshStatement,
-    SpendStatement,
     Statement,
     Submission,
     TermsStatement,
@@ -29,11 +27,6 @@ from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused, 
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
-
-PUBLIC_SIGNATURE_BYTES = 80
-"""A public reply: the BBS signature A (48 bytes) and e (32 bytes)."""
-_FIRST_MESSAGES = 5
-"""Messages of a token before its due buckets: blind, owner, serial, account, available."""
 
 
 class Batch:
@@ -162,35 +155,3 @@ def _run_all(
         middle = len(jobs) // 2
         _run_all(errors, jobs[:middle], native_call, rule)
         _run_all(errors, jobs[middle:], native_call, rule)
-
-
-def token_parameters(
-    registry: Registry, terms_hash: bytes, period: int
-) -> tuple[bytes, bytes, int]:
-    """Public key, header and message count of the tokens of one period."""
-    published = registry.published(terms_hash)
-    terms = published.terms
-    key = registry.period(terms_hash, period).bbs_key
-    header = digests.token_header(registry.ledger_id, terms.kind, terms_hash, period)
-    return key, header, _FIRST_MESSAGES + terms.due_buckets + terms.attributes
-
-
-def verify_public_signatures(
-    registry: Registry, items: Sequence[tuple[SpendStatement | RefreshStatement, bytes]]
-) -> None:
-    """Checks public replies (80 bytes each) to spends and refreshes in one batch.
-
-    Raises ProofRefused naming the culprits' positions, or MalformedInput.
-    """
-    from zkcredit import _native
-
-    jobs = []
-    for position, (statement, signature) in enumerate(items):
-        if len(signature) != PUBLIC_SIGNATURE_BYTES:
-            raise MalformedInput(
-                f"reply {position} has {len(signature)} bytes, not {PUBLIC_SIGNATURE_BYTES}"
-            )
-        key, header, count = token_parameters(registry, statement.terms_hash, statement.period)
-        jobs.append((key, header, count, statement.nullifier, statement.commitment, signature))
-    if jobs:
-        _native.verify_public_signatures(jobs)

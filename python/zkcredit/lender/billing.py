@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zkcredit import digests
 from zkcredit.entries import BillingStatement, Kind, UpdateStatement
 from zkcredit.errors import MalformedInput, Refused, StateConflict, ZkCreditError
+from zkcredit.ledger.replies import split_sealed
 from zkcredit.lender.desk import Desk, Job, check_entries, line_statement, origin_of, seal
 from zkcredit.lender.store import (
     ACTIVE,
@@ -149,7 +150,7 @@ def _answered(
         return None
     digest = digests.statement_hash(statement.encode())
     try:
-        plain = open_reply(opening.reply_key, ledger.ledger_id, digest, row.reply)
+        plain = open_reply(opening.reply_key, ledger.ledger_id, digest, split_sealed(row.reply)[0])
         return decode_message(plain, UpdateReply)
     except ZkCreditError:
         return Refused("bad-opening", "this entry was answered under another key")

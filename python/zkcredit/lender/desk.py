@@ -117,7 +117,7 @@ class Desk:
                     commitment=job.statement.commitment,
                     final=final,
                     adjustments=job.adjustments,
-                    reply=job.reply(signature),
+                    reply=self._reply(job, signature),
                 )
         return [row for row in rows if row is not None]
 
@@ -131,6 +131,17 @@ class Desk:
             statement.commitment,
             tweak(statement.KIND, nullifier, statement.commitment),
             job.adjustments,
+        )
+
+    def _reply(self, job: Job, signature: bytes) -> bytes:
+        """The reply as it goes to the ledger: sealed ones end with the lender's signature."""
+        reply = job.reply(signature)
+        if job.statement.KIND.reply_is_public:
+            return reply
+        statement_hash = digests.statement_hash(job.statement.encode())
+        ledger_id = job.product.ledger_id
+        return reply + self.keys.bls.sign(
+            digests.sealed_reply_digest(ledger_id, statement_hash, reply)
         )
 
     def post(self, ledger: LedgerView) -> int:
