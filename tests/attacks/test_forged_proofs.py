@@ -82,8 +82,14 @@ def test_amount_oversized() -> None:
 
 def test_a_negative_part_defers_a_bill_for_ever() -> None:
     world = World(replace(PLAIN, due_buckets=3))
-    part = [-1_000, 1_100, 0]
-    forge(world, 100, ("spend.part-in-range",), part=part, due_next=part)
+    part = [600, 600, -1_100]
+    forge(world, 100, ("spend.last-part-in-range",), part=part, due_next=part)
+
+
+def test_the_whole_purchase_falls_due_in_the_last_period() -> None:
+    world = World(replace(PLAIN, due_buckets=3))
+    part = [0, 0, 100]
+    forge(world, 100, ("spend.parts-never-grow",), part=part, due_next=part)
 
 
 def test_parts_that_are_less_than_the_amount() -> None:
