@@ -432,7 +432,7 @@ class LenderStore:
             "INSERT INTO paid_claims VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(payee, statement_hash) for payee in sorted(payees)],
         )
-        fresh = self._connection.total_changes - before == len(payees)
+        fresh: bool = self._connection.total_changes - before == len(payees)
         if fresh:
             self._run(
                 "INSERT INTO settlements VALUES (?, ?, ?)", (statement_hash, entry_index, payout)
