@@ -45,6 +45,8 @@ def new(session: Session) -> None:
     """
     from zkcredit.wallet import Wallet
 
+    if not session.vault_path("wallet").exists():
+        _pin(session)  # a ledger that cannot be read is noticed before a file is made
     wallet = Wallet.create()
     session.create_vault("wallet", wallet.dump()).close()
     _pin(session)
