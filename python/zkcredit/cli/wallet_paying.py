@@ -11,7 +11,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT
-from zkcredit.cli.wallet_commands import LINE, Desk, group, open_wallet
+from zkcredit.cli.wallet_desk import LINE, Desk, group, open_wallet
 from zkcredit.errors import CallerError, Refused
 
 if TYPE_CHECKING:
