@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -126,6 +128,39 @@ def test_passphrase_from_a_file(opened: World) -> None:
     assert spawn(*show, cwd=opened.place, ZKCREDIT_PASSPHRASE="").code == 0
     opened.file("secret").write_text("")
     assert spawn(*show, cwd=opened.place, ZKCREDIT_PASSPHRASE="").code == 2
+
+
+_AS_NOBODY = """
+import os, sys
+from zkcredit.cli import main
+for command in (["audit"], ["ledger", "show"], ["ledger", "verify"]):  # loads all that is needed
+    assert main(["--ledger", sys.argv[1], *command]) == 0
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+assert not os.access(sys.argv[2], os.W_OK)
+for command in (["audit"], ["ledger", "show"], ["ledger", "verify"]):
+    assert main(["--home", "/nowhere", "--ledger", sys.argv[2], *command]) == 0, command
+"""
+
+
+def test_who_may_only_read_can_check(opened: World) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        shown = Path(place) / "ledger"
+        shutil.copytree(opened.file("ledger"), shown)
+        for path, mode in ((Path(place), 0o755), (shown / "ledger.db", 0o444), (shown, 0o555)):
+            path.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", _AS_NOBODY, opened.file("ledger"), shown],
+            env=environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        shown.chmod(0o755)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_secrets_are_for_their_owner_only(opened: World) -> None:
