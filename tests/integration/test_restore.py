@@ -214,6 +214,30 @@ def test_restore_twice_and_over_a_wallet_that_knows_its_lines() -> None:
     usable(world, wallet)
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_is_stored_before_it_is_submitted(step: str) -> None:
+    world = World()
+    wallet = opened(world)
+    if step == "statement":
+        world.open_period()
+    size = world.ledger.size
+    seen: list[int] = []
+
+    def save() -> None:
+        assert world.ledger.size == size
+        pending = Wallet.load(wallet.dump()).line(1).pending
+        assert pending is not None
+        seen.append(pending.kind)
+
+    if step == "purchase":
+        wallet.pay(world.ledger, 1, world.invoice(5), save=save)
+    else:
+        call = {"refresh": "refresh", "update": "make_update", "statement": "make_statement"}[step]
+        getattr(wallet, call)(world.ledger, 1, save)
+    assert len(seen) == 1
+    assert world.ledger.size == size + 1
+
+
 # --- without memos ------------------------------------------------------------------------
 
 
