@@ -59,6 +59,16 @@ wrap!(/// Montgomery form to little-endian bytes.
     scalar_from_fr = blst_scalar_from_fr(a: blst_fr) -> blst_scalar);
 wrap!(/// Little-endian bytes to Montgomery form; the value must be below r.
     fr_from_scalar = blst_fr_from_scalar(a: blst_scalar) -> blst_fr);
+wrap!(/// Sum in Fp, constant time.
+    fp_add = blst_fp_add(a: blst_fp, b: blst_fp) -> blst_fp);
+wrap!(/// Difference in Fp, constant time.
+    fp_sub = blst_fp_sub(a: blst_fp, b: blst_fp) -> blst_fp);
+wrap!(/// Product in Fp, constant time.
+    fp_mul = blst_fp_mul(a: blst_fp, b: blst_fp) -> blst_fp);
+wrap!(/// Square in Fp, constant time.
+    fp_sqr = blst_fp_sqr(a: blst_fp) -> blst_fp);
+wrap!(/// Inverse in Fp, constant time; 0 for 0.
+    fp_inverse = blst_fp_inverse(a: blst_fp) -> blst_fp);
 wrap!(/// Complete addition on E(Fp), constant time.
     p1_add = blst_p1_add_or_double(a: blst_p1, b: blst_p1) -> blst_p1);
 wrap!(/// Complete mixed addition on E(Fp), constant time; all-zero `b` is infinity.

@@ -19,7 +19,7 @@ pub(super) const fn count(width: usize) -> usize {
 
 /// Digit `index` of the signed base-2^width form, in [−2^(width−1),
 /// 2^(width−1)]; the sum of digit·2^(width·index) is the scalar (Booth's
-/// recoding). `width` ≤ 8. Constant time in the scalar.
+/// recoding). `width` ≤ 16. Constant time in the scalar.
 #[inline]
 pub(super) fn digit(bytes: &[u8; 34], index: usize, width: usize) -> i32 {
     let low = index * width;

@@ -1,0 +1,251 @@
+//! Additions of affine points in batches that share one inversion.
+//!
+//! The sum of two affine points costs an inversion and three multiplications. With
+//! Montgomery's trick many additions share the inversion at three multiplications
+//! each, so that one comes to six, where a mixed Jacobian addition takes eleven. The
+//! price is that the additions of a batch must not depend on each other: sums are
+//! formed by halving, all pairs of all sums in one batch.
+//!
+//! All-zero coordinates, which are no point of the curve, stand for infinity. There
+//! are no points of order two on E, hence no division by zero in a doubling.
+
+use blst::{blst_fp, blst_p1_affine};
+use zeroize::Zeroize;
+
+use super::ffi;
+
+/// Additions that share an inversion (about 40 multiplications' worth).
+const SHARING: usize = 512;
+
+/// Whether an element of Fp is zero: the only encoding of zero is all limbs zero.
+#[inline]
+fn is_zero(a: &blst_fp) -> bool {
+    a.l.iter().fold(0, |acc, limb| acc | limb) == 0
+}
+
+/// Whether this stands for infinity.
+#[inline]
+pub(super) fn is_infinity(p: &blst_p1_affine) -> bool {
+    is_zero(&p.x) && is_zero(&p.y)
+}
+
+/// What the points to be added may be.
+trait Mode {
+    /// Public points of any kind, infinity, equal and opposite ones included;
+    /// variable time. Otherwise secret points in general position: constant time,
+    /// and an exception to it is only reported.
+    const EXACT: bool;
+}
+
+/// See [`Mode::EXACT`].
+struct Exact;
+/// See [`Mode::EXACT`].
+struct General;
+
+impl Mode for Exact {
+    const EXACT: bool = true;
+}
+
+impl Mode for General {
+    const EXACT: bool = false;
+}
+
+/// One addition that waits for the shared inverse: `out[slot]` holds one operand and
+/// gets the sum, position `other` of the source is the other operand.
+struct Pending {
+    slot: usize,
+    other: usize,
+    doubling: bool,
+}
+
+/// Additions that wait, with their denominators and the products of those so far.
+struct Batch<M> {
+    pending: Vec<Pending>,
+    denominators: Vec<blst_fp>,
+    products: Vec<blst_fp>,
+    /// Whether a sum in general position was none.
+    exception: bool,
+    mode: std::marker::PhantomData<M>,
+}
+
+impl<M: Mode> Batch<M> {
+    fn new() -> Self {
+        Batch {
+            pending: Vec::with_capacity(SHARING),
+            denominators: Vec::with_capacity(SHARING),
+            products: Vec::with_capacity(SHARING),
+            exception: false,
+            mode: std::marker::PhantomData,
+        }
+    }
+
+    /// Appends the sum of source points `first` and `second` to `out`, now or at the
+    /// next [`Self::settle`].
+    #[inline]
+    fn add(
+        &mut self,
+        load: &impl Fn(usize) -> blst_p1_affine,
+        [first, second]: [usize; 2],
+        out: &mut Vec<blst_p1_affine>,
+    ) {
+        let (p, q) = (load(first), load(second));
+        let mut denominator = ffi::fp_sub(&q.x, &p.x);
+        let mut doubling = false;
+        if M::EXACT {
+            if is_infinity(&p) || is_infinity(&q) {
+                out.push(if is_infinity(&p) { q } else { p });
+                return;
+            }
+            if is_zero(&denominator) {
+                if p.y != q.y {
+                    out.push(blst_p1_affine::default());
+                    return;
+                }
+                doubling = true;
+                denominator = ffi::fp_add(&p.y, &p.y);
+            }
+        }
+        let product = match self.products.last() {
+            Some(last) => ffi::fp_mul(last, &denominator),
+            None => denominator,
+        };
+        self.pending.push(Pending {
+            slot: out.len(),
+            other: second,
+            doubling,
+        });
+        self.denominators.push(denominator);
+        self.products.push(product);
+        out.push(p);
+        if self.pending.len() == SHARING {
+            self.settle(load, out);
+        }
+    }
+
+    /// Inverts all denominators at once and completes the additions that wait.
+    fn settle(&mut self, load: &impl Fn(usize) -> blst_p1_affine, out: &mut [blst_p1_affine]) {
+        let Some(product) = self.products.last() else {
+            return;
+        };
+        self.exception |= is_zero(product);
+        let mut rest = ffi::fp_inverse(product);
+        for (at, pending) in self.pending.iter().enumerate().rev() {
+            let mut inverse = rest;
+            if at > 0 {
+                inverse = ffi::fp_mul(&rest, &self.products[at - 1]);
+                rest = ffi::fp_mul(&rest, &self.denominators[at]);
+            }
+            let p = out[pending.slot];
+            let q = load(pending.other);
+            let numerator = if pending.doubling {
+                let square = ffi::fp_sqr(&p.x);
+                ffi::fp_add(&ffi::fp_add(&square, &square), &square)
+            } else {
+                ffi::fp_sub(&q.y, &p.y)
+            };
+            out[pending.slot] = third_point(&p, &q, &ffi::fp_mul(&numerator, &inverse));
+        }
+        self.pending.clear();
+        self.denominators.clear();
+        self.products.clear();
+    }
+
+    /// Replaces each sum's members by half as many: `lengths[i]` source points in a
+    /// row belong to sum i, and so it is for `out` afterwards.
+    fn halve(
+        &mut self,
+        load: &impl Fn(usize) -> blst_p1_affine,
+        lengths: &mut [usize],
+        out: &mut Vec<blst_p1_affine>,
+    ) {
+        out.clear();
+        let mut at = 0;
+        for length in lengths {
+            let end = at + *length;
+            while at + 1 < end {
+                self.add(load, [at, at + 1], out);
+                at += 2;
+            }
+            if at < end {
+                out.push(load(at));
+                at = end;
+            }
+            *length = length.div_ceil(2);
+        }
+        self.settle(load, out);
+    }
+}
+
+/// The third point's mirror image: the sum of p and q, which lie on a line of this
+/// slope.
+#[inline]
+fn third_point(p: &blst_p1_affine, q: &blst_p1_affine, slope: &blst_fp) -> blst_p1_affine {
+    let x = ffi::fp_sub(&ffi::fp_sub(&ffi::fp_sqr(slope), &p.x), &q.x);
+    let y = ffi::fp_sub(&ffi::fp_mul(slope, &ffi::fp_sub(&p.x, &x)), &p.y);
+    blst_p1_affine { x, y }
+}
+
+/// Sums of consecutive runs: `lengths[i]` of the points that `load` gives for 0, 1, …
+/// belong to sum i. Variable time, exact for any points, infinity for an empty run.
+pub(super) fn sum_runs(
+    load: impl Fn(usize) -> blst_p1_affine,
+    mut lengths: Vec<usize>,
+) -> Vec<blst_p1_affine> {
+    let empty: Vec<bool> = lengths.iter().map(|&n| n == 0).collect();
+    let mut batch = Batch::<Exact>::new();
+    let mut sums = Vec::with_capacity(lengths.iter().map(|n| n.div_ceil(2)).sum());
+    batch.halve(&load, &mut lengths, &mut sums);
+    let mut halved = Vec::with_capacity(sums.len());
+    while lengths.iter().any(|&n| n > 1) {
+        batch.halve(&|at| sums[at], &mut lengths, &mut halved);
+        std::mem::swap(&mut sums, &mut halved);
+    }
+    if !empty.contains(&true) {
+        return sums;
+    }
+    let mut next = sums.into_iter();
+    let mut fill = |none: &bool| if *none { None } else { next.next() };
+    empty.iter().map(|e| fill(e).unwrap_or_default()).collect()
+}
+
+/// Sums of runs of `length` ≥ 1 secret points each, in constant time; wipes `points`.
+///
+/// `None` if two sums that meet have the same x-coordinate. For points that are
+/// multiples of independent generators that would be a relation between those, which
+/// nobody finds; the caller sees to that or adds in another way.
+pub(super) fn sum_secret_runs(
+    mut points: Vec<blst_p1_affine>,
+    length: usize,
+) -> Option<Vec<blst_p1_affine>> {
+    let mut lengths = vec![length; points.len() / length];
+    let mut batch = Batch::<General>::new();
+    let mut halved = Vec::with_capacity(points.len().div_ceil(2) + lengths.len());
+    while lengths.first().is_some_and(|&n| n > 1) {
+        batch.halve(&|at| points[at], &mut lengths, &mut halved);
+        std::mem::swap(&mut points, &mut halved);
+    }
+    wipe(&mut halved);
+    for waited in [&mut batch.denominators, &mut batch.products] {
+        wipe_field(waited);
+    }
+    if batch.exception {
+        wipe(&mut points);
+        return None;
+    }
+    Some(points)
+}
+
+/// Overwrites points and whatever is left in the spare room behind them.
+pub(super) fn wipe(points: &mut Vec<blst_p1_affine>) {
+    points.resize(points.capacity(), blst_p1_affine::default());
+    for point in points.iter_mut() {
+        point.x.l.zeroize();
+        point.y.l.zeroize();
+    }
+}
+
+/// Overwrites field elements and whatever is left in the spare room behind them.
+fn wipe_field(elements: &mut Vec<blst_fp>) {
+    elements.resize(elements.capacity(), blst_fp::default());
+    elements.iter_mut().for_each(|element| element.l.zeroize());
+}
