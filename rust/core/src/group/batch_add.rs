@@ -50,18 +50,20 @@ impl Mode for General {
     const EXACT: bool = false;
 }
 
+/// A point in the source of additions, and whether its negative is meant.
+pub(super) type Operand<'a> = (&'a blst_p1_affine, bool);
+
 /// One addition that waits for the shared inverse: `out[slot]` holds one operand and
 /// gets the sum, position `other` of the source is the other operand.
 struct Pending {
-    slot: usize,
-    other: usize,
+    slot: u32,
+    other: u32,
     doubling: bool,
 }
 
-/// Additions that wait, with their denominators and the products of those so far.
+/// Additions that wait, with the products of all denominators up to each.
 struct Batch<M> {
     pending: Vec<Pending>,
-    denominators: Vec<blst_fp>,
     products: Vec<blst_fp>,
     /// Whether a sum in general position was none.
     exception: bool,
@@ -72,7 +74,6 @@ impl<M: Mode> Batch<M> {
     fn new() -> Self {
         Batch {
             pending: Vec::with_capacity(SHARING),
-            denominators: Vec::with_capacity(SHARING),
             products: Vec::with_capacity(SHARING),
             exception: false,
             mode: std::marker::PhantomData,
@@ -82,27 +83,27 @@ impl<M: Mode> Batch<M> {
     /// Appends the sum of source points `first` and `second` to `out`, now or at the
     /// next [`Self::settle`].
     #[inline]
-    fn add(
+    fn add<'a>(
         &mut self,
-        load: &impl Fn(usize) -> blst_p1_affine,
+        load: &impl Fn(usize) -> Operand<'a>,
         [first, second]: [usize; 2],
         out: &mut Vec<blst_p1_affine>,
     ) {
         let (p, q) = (load(first), load(second));
-        let mut denominator = ffi::fp_sub(&q.x, &p.x);
+        let mut denominator = ffi::fp_sub(&q.0.x, &p.0.x);
         let mut doubling = false;
         if M::EXACT {
-            if is_infinity(&p) || is_infinity(&q) {
-                out.push(if is_infinity(&p) { q } else { p });
+            if is_infinity(p.0) || is_infinity(q.0) {
+                out.push(signed(if is_infinity(p.0) { q } else { p }));
                 return;
             }
             if is_zero(&denominator) {
-                if p.y != q.y {
+                if signed(p).y != signed(q).y {
                     out.push(blst_p1_affine::default());
                     return;
                 }
                 doubling = true;
-                denominator = ffi::fp_add(&p.y, &p.y);
+                denominator = twice_y(&signed(p));
             }
         }
         let product = match self.products.last() {
@@ -110,51 +111,50 @@ impl<M: Mode> Batch<M> {
             None => denominator,
         };
         self.pending.push(Pending {
-            slot: out.len(),
-            other: second,
+            slot: out.len() as u32,
+            other: second as u32,
             doubling,
         });
-        self.denominators.push(denominator);
         self.products.push(product);
-        out.push(p);
+        out.push(signed(p));
         if self.pending.len() == SHARING {
             self.settle(load, out);
         }
     }
 
     /// Inverts all denominators at once and completes the additions that wait.
-    fn settle(&mut self, load: &impl Fn(usize) -> blst_p1_affine, out: &mut [blst_p1_affine]) {
+    fn settle<'a>(&mut self, load: &impl Fn(usize) -> Operand<'a>, out: &mut [blst_p1_affine]) {
         let Some(product) = self.products.last() else {
             return;
         };
         self.exception |= is_zero(product);
         let mut rest = ffi::fp_inverse(product);
         for (at, pending) in self.pending.iter().enumerate().rev() {
+            let p = &out[pending.slot as usize];
+            let q = signed(load(pending.other as usize));
+            let (numerator, denominator) = if pending.doubling {
+                let square = ffi::fp_sqr(&p.x);
+                let thrice = ffi::fp_add(&ffi::fp_add(&square, &square), &square);
+                (thrice, twice_y(p))
+            } else {
+                (ffi::fp_sub(&q.y, &p.y), ffi::fp_sub(&q.x, &p.x))
+            };
             let mut inverse = rest;
             if at > 0 {
                 inverse = ffi::fp_mul(&rest, &self.products[at - 1]);
-                rest = ffi::fp_mul(&rest, &self.denominators[at]);
+                rest = ffi::fp_mul(&rest, &denominator);
             }
-            let p = out[pending.slot];
-            let q = load(pending.other);
-            let numerator = if pending.doubling {
-                let square = ffi::fp_sqr(&p.x);
-                ffi::fp_add(&ffi::fp_add(&square, &square), &square)
-            } else {
-                ffi::fp_sub(&q.y, &p.y)
-            };
-            out[pending.slot] = third_point(&p, &q, &ffi::fp_mul(&numerator, &inverse));
+            out[pending.slot as usize] = third_point(p, &q, &ffi::fp_mul(&numerator, &inverse));
         }
         self.pending.clear();
-        self.denominators.clear();
         self.products.clear();
     }
 
     /// Replaces each sum's members by half as many: `lengths[i]` source points in a
     /// row belong to sum i, and so it is for `out` afterwards.
-    fn halve(
+    fn halve<'a>(
         &mut self,
-        load: &impl Fn(usize) -> blst_p1_affine,
+        load: &impl Fn(usize) -> Operand<'a>,
         lengths: &mut [usize],
         out: &mut Vec<blst_p1_affine>,
     ) {
@@ -167,13 +167,27 @@ impl<M: Mode> Batch<M> {
                 at += 2;
             }
             if at < end {
-                out.push(load(at));
+                out.push(signed(load(at)));
                 at = end;
             }
             *length = length.div_ceil(2);
         }
         self.settle(load, out);
     }
+}
+
+/// The operand itself; the sign costs no branch.
+#[inline]
+fn signed((point, negative): Operand<'_>) -> blst_p1_affine {
+    blst_p1_affine {
+        x: point.x,
+        y: ffi::fp_cneg(&point.y, negative),
+    }
+}
+
+/// The denominator of a doubling's slope.
+fn twice_y(p: &blst_p1_affine) -> blst_fp {
+    ffi::fp_add(&p.y, &p.y)
 }
 
 /// The third point's mirror image: the sum of p and q, which lie on a line of this
@@ -187,8 +201,8 @@ fn third_point(p: &blst_p1_affine, q: &blst_p1_affine, slope: &blst_fp) -> blst_
 
 /// Sums of consecutive runs: `lengths[i]` of the points that `load` gives for 0, 1, …
 /// belong to sum i. Variable time, exact for any points, infinity for an empty run.
-pub(super) fn sum_runs(
-    load: impl Fn(usize) -> blst_p1_affine,
+pub(super) fn sum_runs<'a>(
+    load: impl Fn(usize) -> Operand<'a>,
     mut lengths: Vec<usize>,
 ) -> Vec<blst_p1_affine> {
     let empty: Vec<bool> = lengths.iter().map(|&n| n == 0).collect();
@@ -197,7 +211,7 @@ pub(super) fn sum_runs(
     batch.halve(&load, &mut lengths, &mut sums);
     let mut halved = Vec::with_capacity(sums.len());
     while lengths.iter().any(|&n| n > 1) {
-        batch.halve(&|at| sums[at], &mut lengths, &mut halved);
+        batch.halve(&|at| (&sums[at], false), &mut lengths, &mut halved);
         std::mem::swap(&mut sums, &mut halved);
     }
     if !empty.contains(&true) {
@@ -221,13 +235,15 @@ pub(super) fn sum_secret_runs(
     let mut batch = Batch::<General>::new();
     let mut halved = Vec::with_capacity(points.len().div_ceil(2) + lengths.len());
     while lengths.first().is_some_and(|&n| n > 1) {
-        batch.halve(&|at| points[at], &mut lengths, &mut halved);
+        batch.halve(&|at| (&points[at], false), &mut lengths, &mut halved);
         std::mem::swap(&mut points, &mut halved);
     }
     wipe(&mut halved);
-    for waited in [&mut batch.denominators, &mut batch.products] {
-        wipe_field(waited);
-    }
+    batch.products.resize(SHARING, blst_fp::default());
+    batch
+        .products
+        .iter_mut()
+        .for_each(|product| product.l.zeroize());
     if batch.exception {
         wipe(&mut points);
         return None;
@@ -242,10 +258,4 @@ pub(super) fn wipe(points: &mut Vec<blst_p1_affine>) {
         point.x.l.zeroize();
         point.y.l.zeroize();
     }
-}
-
-/// Overwrites field elements and whatever is left in the spare room behind them.
-fn wipe_field(elements: &mut Vec<blst_fp>) {
-    elements.resize(elements.capacity(), blst_fp::default());
-    elements.iter_mut().for_each(|element| element.l.zeroize());
 }
