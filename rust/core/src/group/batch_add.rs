@@ -55,16 +55,19 @@ pub(super) type Operand<'a> = (&'a blst_p1_affine, bool);
 
 /// One addition that waits for the shared inverse: `out[slot]` holds one operand and
 /// gets the sum, position `other` of the source is the other operand.
+#[derive(Clone, Copy, Default)]
 struct Pending {
     slot: u32,
     other: u32,
     doubling: bool,
 }
 
-/// Additions that wait, with the products of all denominators up to each.
+/// Additions that wait, with their denominators and the products of those so far.
 struct Batch<M> {
-    pending: Vec<Pending>,
-    products: Vec<blst_fp>,
+    waiting: usize,
+    pending: Box<[Pending; SHARING]>,
+    denominators: Box<[blst_fp; SHARING]>,
+    products: Box<[blst_fp; SHARING]>,
     /// Whether a sum in general position was none.
     exception: bool,
     mode: std::marker::PhantomData<M>,
@@ -73,8 +76,10 @@ struct Batch<M> {
 impl<M: Mode> Batch<M> {
     fn new() -> Self {
         Batch {
-            pending: Vec::with_capacity(SHARING),
-            products: Vec::with_capacity(SHARING),
+            waiting: 0,
+            pending: Box::new([Pending::default(); SHARING]),
+            denominators: Box::new([blst_fp::default(); SHARING]),
+            products: Box::new([blst_fp::default(); SHARING]),
             exception: false,
             mode: std::marker::PhantomData,
         }
@@ -90,64 +95,72 @@ impl<M: Mode> Batch<M> {
         out: &mut Vec<blst_p1_affine>,
     ) {
         let (p, q) = (load(first), load(second));
-        let mut denominator = ffi::fp_sub(&q.0.x, &p.0.x);
+        let at = self.waiting;
+        let denominator = &mut self.denominators[at];
+        ffi::fp_sub(denominator, &q.0.x, &p.0.x);
         let mut doubling = false;
         if M::EXACT {
             if is_infinity(p.0) || is_infinity(q.0) {
                 out.push(signed(if is_infinity(p.0) { q } else { p }));
                 return;
             }
-            if is_zero(&denominator) {
-                if signed(p).y != signed(q).y {
+            if is_zero(denominator) {
+                let (p, q) = (signed(p), signed(q));
+                if p.y != q.y {
                     out.push(blst_p1_affine::default());
                     return;
                 }
                 doubling = true;
-                denominator = twice_y(&signed(p));
+                ffi::fp_add(denominator, &p.y, &p.y);
             }
         }
-        let product = match self.products.last() {
-            Some(last) => ffi::fp_mul(last, &denominator),
-            None => denominator,
-        };
-        self.pending.push(Pending {
+        match at.checked_sub(1) {
+            None => self.products[0] = *denominator,
+            Some(before) => {
+                let (done, rest) = self.products.split_at_mut(at);
+                ffi::fp_mul(&mut rest[0], &done[before], denominator);
+            }
+        }
+        self.pending[at] = Pending {
             slot: out.len() as u32,
             other: second as u32,
             doubling,
-        });
-        self.products.push(product);
+        };
         out.push(signed(p));
-        if self.pending.len() == SHARING {
+        self.waiting += 1;
+        if self.waiting == SHARING {
             self.settle(load, out);
         }
     }
 
     /// Inverts all denominators at once and completes the additions that wait.
     fn settle<'a>(&mut self, load: &impl Fn(usize) -> Operand<'a>, out: &mut [blst_p1_affine]) {
-        let Some(product) = self.products.last() else {
+        let Some(last) = self.waiting.checked_sub(1) else {
             return;
         };
-        self.exception |= is_zero(product);
-        let mut rest = ffi::fp_inverse(product);
-        for (at, pending) in self.pending.iter().enumerate().rev() {
-            let p = &out[pending.slot as usize];
-            let q = signed(load(pending.other as usize));
-            let (numerator, denominator) = if pending.doubling {
-                let square = ffi::fp_sqr(&p.x);
-                let thrice = ffi::fp_add(&ffi::fp_add(&square, &square), &square);
-                (thrice, twice_y(p))
+        self.exception |= is_zero(&self.products[last]);
+        // The inverse of the product of denominators 0 to `at`, in turns.
+        let mut rest = [ffi::fp_inverse(&self.products[last]), blst_fp::default()];
+        let mut inverse = blst_fp::default();
+        for at in (0..self.waiting).rev() {
+            let [even, odd] = &mut rest;
+            let (now, next) = if at % 2 == last % 2 {
+                (even, odd)
             } else {
-                (ffi::fp_sub(&q.y, &p.y), ffi::fp_sub(&q.x, &p.x))
+                (odd, even)
             };
-            let mut inverse = rest;
             if at > 0 {
-                inverse = ffi::fp_mul(&rest, &self.products[at - 1]);
-                rest = ffi::fp_mul(&rest, &denominator);
+                ffi::fp_mul(&mut inverse, now, &self.products[at - 1]);
+                ffi::fp_mul(next, now, &self.denominators[at]);
+            } else {
+                inverse = *now;
             }
-            out[pending.slot as usize] = third_point(p, &q, &ffi::fp_mul(&numerator, &inverse));
+            let pending = self.pending[at];
+            let p = &mut out[pending.slot as usize];
+            let q = load(pending.other as usize);
+            complete(p, q, &inverse, pending.doubling);
         }
-        self.pending.clear();
-        self.products.clear();
+        self.waiting = 0;
     }
 
     /// Replaces each sum's members by half as many: `lengths[i]` source points in a
@@ -185,18 +198,32 @@ fn signed((point, negative): Operand<'_>) -> blst_p1_affine {
     }
 }
 
-/// The denominator of a doubling's slope.
-fn twice_y(p: &blst_p1_affine) -> blst_fp {
-    ffi::fp_add(&p.y, &p.y)
-}
-
-/// The third point's mirror image: the sum of p and q, which lie on a line of this
-/// slope.
+/// Adds q to p, given the inverse of their slope's denominator.
 #[inline]
-fn third_point(p: &blst_p1_affine, q: &blst_p1_affine, slope: &blst_fp) -> blst_p1_affine {
-    let x = ffi::fp_sub(&ffi::fp_sub(&ffi::fp_sqr(slope), &p.x), &q.x);
-    let y = ffi::fp_sub(&ffi::fp_mul(slope, &ffi::fp_sub(&p.x, &x)), &p.y);
-    blst_p1_affine { x, y }
+fn complete(p: &mut blst_p1_affine, q: Operand<'_>, inverse: &blst_fp, doubling: bool) {
+    let [mut a, mut b, mut slope, mut x] = [blst_fp::default(); 4];
+    if doubling {
+        ffi::fp_sqr(&mut a, &p.x);
+        ffi::fp_add(&mut b, &a, &a);
+        ffi::fp_add(&mut x, &a, &b);
+        ffi::fp_mul(&mut slope, &x, inverse);
+    } else if q.1 {
+        ffi::fp_add(&mut a, &p.y, &q.0.y);
+        b = ffi::fp_cneg(inverse, true);
+        ffi::fp_mul(&mut slope, &a, &b);
+    } else {
+        ffi::fp_sub(&mut a, &q.0.y, &p.y);
+        ffi::fp_mul(&mut slope, &a, inverse);
+    }
+    ffi::fp_sqr(&mut a, &slope);
+    ffi::fp_sub(&mut b, &a, &p.x);
+    // Doubling a negated point: x is the same.
+    ffi::fp_sub(&mut x, &b, &q.0.x);
+    ffi::fp_sub(&mut a, &p.x, &x);
+    ffi::fp_mul(&mut b, &slope, &a);
+    a = p.y;
+    ffi::fp_sub(&mut p.y, &b, &a);
+    p.x = x;
 }
 
 /// Sums of consecutive runs: `lengths[i]` of the points that `load` gives for 0, 1, …
@@ -239,11 +266,9 @@ pub(super) fn sum_secret_runs(
         std::mem::swap(&mut points, &mut halved);
     }
     wipe(&mut halved);
-    batch.products.resize(SHARING, blst_fp::default());
-    batch
-        .products
-        .iter_mut()
-        .for_each(|product| product.l.zeroize());
+    for waited in [&mut batch.denominators, &mut batch.products] {
+        waited.iter_mut().for_each(|element| element.l.zeroize());
+    }
     if batch.exception {
         wipe(&mut points);
         return None;
