@@ -17,6 +17,10 @@ use super::ffi;
 /// Additions that share an inversion (about 40 multiplications' worth).
 const SHARING: usize = 512;
 
+/// Points that are added up together in [`sum_runs`]: few enough for the cache, many
+/// enough for inversions to have company.
+const BLOCK: usize = 8192;
+
 /// Whether an element of Fp is zero: the only encoding of zero is all limbs zero.
 #[inline]
 fn is_zero(a: &blst_fp) -> bool {
@@ -230,23 +234,35 @@ fn complete(p: &mut blst_p1_affine, q: Operand<'_>, inverse: &blst_fp, doubling:
 /// belong to sum i. Variable time, exact for any points, infinity for an empty run.
 pub(super) fn sum_runs<'a>(
     load: impl Fn(usize) -> Operand<'a>,
-    mut lengths: Vec<usize>,
+    lengths: &[usize],
 ) -> Vec<blst_p1_affine> {
-    let empty: Vec<bool> = lengths.iter().map(|&n| n == 0).collect();
     let mut batch = Batch::<Exact>::new();
-    let mut sums = Vec::with_capacity(lengths.iter().map(|n| n.div_ceil(2)).sum());
-    batch.halve(&load, &mut lengths, &mut sums);
-    let mut halved = Vec::with_capacity(sums.len());
-    while lengths.iter().any(|&n| n > 1) {
-        batch.halve(&|at| (&sums[at], false), &mut lengths, &mut halved);
-        std::mem::swap(&mut sums, &mut halved);
+    let mut all = Vec::with_capacity(lengths.len());
+    let [mut sums, mut halved] = [Vec::new(), Vec::new()];
+    let (mut first, mut start) = (0, 0);
+    while first < lengths.len() {
+        let mut members = 0;
+        let fits = |length: &&usize| {
+            members += **length;
+            members <= BLOCK
+        };
+        let count = lengths[first..].iter().take_while(fits).count().max(1);
+        let block = &lengths[first..first + count];
+        let mut left = block.to_vec();
+        batch.halve(&|at| load(start + at), &mut left, &mut sums);
+        while left.iter().any(|&n| n > 1) {
+            batch.halve(&|at| (&sums[at], false), &mut left, &mut halved);
+            std::mem::swap(&mut sums, &mut halved);
+        }
+        let mut next = sums.iter();
+        let filled = block
+            .iter()
+            .map(|&n| if n == 0 { None } else { next.next() });
+        all.extend(filled.map(|sum| sum.copied().unwrap_or_default()));
+        first += count;
+        start += block.iter().sum::<usize>();
     }
-    if !empty.contains(&true) {
-        return sums;
-    }
-    let mut next = sums.into_iter();
-    let mut fill = |none: &bool| if *none { None } else { next.next() };
-    empty.iter().map(|e| fill(e).unwrap_or_default()).collect()
+    all
 }
 
 /// Sums of runs of `length` ≥ 1 secret points each, in constant time; wipes `points`.

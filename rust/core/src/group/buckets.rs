@@ -71,7 +71,7 @@ impl Terms<'_> {
             let member: u32 = members[at];
             (&self.points[(member >> 1) as usize], member & 1 == 1)
         };
-        let buckets = sum_runs(member, sizes);
+        let buckets = sum_runs(member, &sizes);
         weigh(&buckets, width)
     }
 
@@ -121,9 +121,9 @@ fn weigh(buckets: &[blst_p1_affine], width: usize) -> Vec<blst_p1_affine> {
         odd.extend(level.iter().skip(1).step_by(2));
         lengths.extend(std::iter::repeat_n(level.len() / windows / 2, windows));
         let pairs = vec![2; level.len() / 2];
-        level = sum_runs(|at| (&level[at], false), pairs);
+        level = sum_runs(|at| (&level[at], false), &pairs);
     }
-    let sums = sum_runs(|at| (&odd[at], false), lengths);
+    let sums = sum_runs(|at| (&odd[at], false), &lengths);
     (0..windows)
         .flat_map(|window| {
             let levels = (0..width - 1).map(move |k| k * windows + window);
