@@ -7,9 +7,10 @@ compressed strings. Every function that can refuse raises a class of
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-type Scalar = int | bytes | SecretScalar
-type Generator = str | bytes | tuple[str, int]
+Scalar: TypeAlias = int | bytes | SecretScalar  # noqa: UP040 - tests parse this on 3.11
+Generator: TypeAlias = str | bytes | tuple[str, int]  # noqa: UP040
 
 __version__: str
 
@@ -54,6 +55,7 @@ class Circuit:
     parameters: dict[str, int]
     proof_length: int
     constraints: list[tuple[str, str]]
+    def describe(self) -> str: ...
     @staticmethod
     def compile(text: str, parameters: Mapping[str, int]) -> Circuit: ...
 
@@ -110,16 +112,14 @@ class IssuerKey:
 def serial_tweak(origin: bytes, commitment: bytes) -> bytes:
     """H(N ‖ C′) (``origin`` = the nullifier, or ``b"open"``) added to the serial by the signer."""
 
-def adjust_commitment(
-    commitment: bytes, tweak: bytes, adjustments: Sequence[tuple[int, Scalar]] = ()
-) -> bytes: ...
 def verify_messages(
     public_key: bytes, header: bytes, messages: Sequence[Scalar], signature: bytes
 ) -> None: ...
-def verify_commitment_signatures(
-    items: Sequence[tuple[bytes, bytes, int, bytes, bytes]],
+def check_issuer_key(public_key: bytes) -> None: ...
+def verify_public_signatures(
+    items: Sequence[tuple[bytes, bytes, int, bytes, bytes, bytes]],
 ) -> None:
-    """(public key, header, message count, C_final, signature) each; culprits are named."""
+    """(public key, header, message count, nullifier, C′, signature) each; culprits are named."""
 
 class BlsKey:
     """A BLS key pair (Ethereum POP suite, public key in G1): signs registrations."""

@@ -52,7 +52,9 @@ class ProofRefused(Refused):
     ``indexes`` are the positions of the culprits in the batch (``[0]`` for one).
     """
 
-    def __init__(self, message: str, indexes: Sequence[int] = (0,), rule: str = "bad-proof") -> None:
+    def __init__(
+        self, message: str, indexes: Sequence[int] = (0,), rule: str = "bad-proof"
+    ) -> None:
         super().__init__(rule, message)
         self.indexes = tuple(indexes)
 

@@ -70,7 +70,19 @@ class _Message(
     forbid_unknown_fields=True,
     tag_field="type",
 ):
-    """Base of all messages; texts are checked for control characters."""
+    """Base of all messages; texts are checked, and printing shows no bytes.
+
+    Blindings, keys and signatures would otherwise end up in logs and tracebacks.
+    """
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            shown.append(f"{name}=<{len(value)} bytes>" if isinstance(value, bytes) else name)
+            if not isinstance(value, bytes | list):
+                shown[-1] += f"={value!r}"
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -375,3 +387,15 @@ def unsigned(kind: type[_T], **fields: Any) -> _T:
 def signed(message: _T, signature: bytes) -> _T:
     """The same message with its signature."""
     return msgspec.structs.replace(message, signature=signature)
+
+
+def prepare_types(*kinds: type[msgspec.Struct]) -> None:
+    """Has msgspec look at these types now, while nobody else does.
+
+    It does so on first use otherwise, and two threads that do it at once crash the process.
+    """
+    for kind in kinds:
+        msgspec.json.Decoder(kind, dec_hook=_read_bytes)
+
+
+prepare_types(*_Message.__subclasses__())

@@ -69,9 +69,7 @@ def engine_statement(
     publics: dict[str, _native.Scalar] = {}
     if not isinstance(statement, OpenStatement):
         period = registry.period(statement.terms_hash, statement.period)
-        header = digests.token_header(
-            ledger_id, terms.kind, statement.terms_hash, statement.period
-        )
+        header = digests.token_header(ledger_id, terms.kind, statement.terms_hash, statement.period)
         keys.append((period.bbs_key, header))
         publics["nullifier"] = statement.nullifier
     labels: dict[str, bytes] = {}
@@ -110,9 +108,7 @@ def settlement_circuit() -> _native.Circuit:
     return _native.builtin_circuit("settle", {})
 
 
-def _settlement(
-    ledger_id: bytes, statement: SettleStatement, context: bytes
-) -> _native.Statement:
+def _settlement(ledger_id: bytes, statement: SettleStatement, context: bytes) -> _native.Statement:
     keys = [key for _, key in statement.claims]
     aggregation = digests.settle_context(ledger_id, statement.encode())
     aggregate = _native.aggregate_payee_keys(keys, aggregation)

@@ -115,7 +115,9 @@ def prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (GENESIS, KEY, DATABASE):
             if (folder / name).exists():
-                raise StateConflict(f"{folder} already holds a ledger ({name} exists)")
+                unfinished = not (folder / GENESIS).exists()
+                hint = "; it is unfinished and may be removed by hand" if unfinished else ""
+                raise StateConflict(f"{folder} already holds a ledger ({name} exists){hint}")
         sync_folder(folder.parent)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zkcredit.wallet.preview import CROWD_WARNING, Preview
 from zkcredit.wallet.restore import RestoreReport
-from zkcredit.wallet.state import HistoryRow, Line, Pending, Token
-from zkcredit.wallet.wallet import Event, Wallet
+from zkcredit.wallet.state import Event, HistoryRow, Line, Pending, Token
+from zkcredit.wallet.wallet import Wallet
 
 __all__ = [
     "CROWD_WARNING",

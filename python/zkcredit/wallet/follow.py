@@ -10,6 +10,7 @@ from zkcredit.entries import (
     NullifyingStatement,
     OpenStatement,
     SpendStatement,
+    Statement,
 )
 from zkcredit.errors import CheckFailed, MalformedInput, ZkCreditError
 from zkcredit.sealing import Memo
@@ -49,9 +50,8 @@ def follow_open(steps: Steps, ledger: LedgerView, ordinal: int, index: int) -> P
     statement = ledger.entry(index).statement
     if not isinstance(statement, OpenStatement):
         raise CheckFailed(f"entry {index} does not open a line")
-    evidence, memo = _beside(ledger, index)
     after = steps.after_open(ordinal, statement.commitment, statement.period)
-    pending = _pending(Kind.OPEN, statement.encode(), evidence, memo, after, index)
+    pending = _pending(statement, _beside(ledger, index), after, index)
     pending.label = _read_memo(steps, pending).label
     return pending
 
@@ -64,8 +64,7 @@ def follow(steps: Steps, ledger: LedgerView, token: Token, index: int) -> Pendin
     statement = ledger.entry(index).statement
     if not isinstance(statement, NullifyingStatement) or statement.nullifier != token.serial:
         raise CheckFailed(f"entry {index} does not use this token")
-    evidence, sealed = _beside(ledger, index)
-    pending = _pending(statement.KIND, statement.encode(), evidence, sealed, token, index)
+    pending = _pending(statement, _beside(ledger, index), token, index)
     if isinstance(statement, SpendStatement):
         memo = _read_memo(steps, pending)
         found = _match_spend(steps, token, statement, memo) or _search(steps, token, statement)
@@ -93,10 +92,15 @@ def _beside(ledger: LedgerView, index: int) -> tuple[bytes, bytes]:
 
 
 def _pending(
-    kind: Kind, statement: bytes, evidence: bytes, memo: bytes, after: Token, index: int
+    statement: Statement, beside: tuple[bytes, bytes], after: Token, index: int
 ) -> Pending:
     return Pending(
-        kind=int(kind), statement=statement, evidence=evidence, memo=memo, next=after, index=index
+        kind=int(statement.KIND),
+        statement=statement.encode(),
+        evidence=beside[0],
+        memo=beside[1],
+        next=after,
+        index=index,
     )
 
 
@@ -130,10 +134,9 @@ def _match_spend(
 
 def _search(steps: Steps, token: Token, statement: SpendStatement) -> _Found | None:
     """Amount and plan by search (baby-step giant-step), where there is no memo."""
-    bits = min(_FIND_BITS_MAX, steps.terms.amount_bits)
     for plan in range(1, max(1, steps.terms.due_buckets) + 1):
         pair = steps.keys.spend_pair(token.serial, statement.payee, statement.claim, plan)
-        for amount_minor in _candidates(steps, token, statement.commitment, pair, plan, bits):
+        for amount_minor in _candidates(steps, token, statement.commitment, pair, plan):
             found = _match_spend(steps, token, statement, Memo(amount_minor, plan))
             if found is not None:
                 return found
@@ -146,12 +149,12 @@ def _candidates(
     commitment: bytes,
     pair: tuple[SecretScalar, SecretScalar],
     plan: int,
-    bits: int,
 ) -> list[int]:
     """Amounts ``plan·q + rem`` that fit: C′ − C′(amount 0) = q·base + rem·step."""
     from zkcredit._native import commit, find_amount, subtract_points
     from zkcredit.tokens import AVAILABLE, DUE
 
+    bits = min(_FIND_BITS_MAX, steps.terms.amount_bits)
     zero = steps.commitment_of(steps.after_spend(token, pair, commitment, 0, plan), pair)
     base = commit([(("H", AVAILABLE), -plan), *((("H", DUE + j), 1) for j in range(plan))])
     step = [(("H", AVAILABLE), -1), (("H", DUE), 1)]

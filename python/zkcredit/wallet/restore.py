@@ -58,7 +58,7 @@ def rebuild(
         reply = ledger.reply(pending.index)
         if reply is None:
             return rows
-        row = _advance(steps, ledger, scan, line, reply)
+        row = advance(steps, ledger, line, reply, scan)
         if row is None:
             return rows
         rows.append(row)
@@ -69,10 +69,14 @@ def rebuild(
     return rows
 
 
-def _advance(
-    steps: Steps, ledger: LedgerView, scan: Scan, line: Line, reply: bytes
+def advance(
+    steps: Steps, ledger: LedgerView, line: Line, reply: bytes, scan: Scan | None = None
 ) -> HistoryRow | None:
-    """Applies a reply; None when the line stops in dispute."""
+    """Applies the reply to the pending step; None when the line stops in dispute.
+
+    ``scan`` shows whether a disputed bill was accepted under protest: then the ledger
+    holds a later step of the same line.
+    """
     pending = line.pending
     assert pending is not None
     assert pending.index is not None
@@ -81,8 +85,8 @@ def _advance(
     except REPLY_ERRORS as error:
         mark_disputed(line, reply, str(error))
         return None
-    went_on = outcome.token.serial in scan.nullifiers
-    if outcome.problem is not None and not went_on:  # a bill accepted under protest went on
+    went_on = scan is not None and outcome.token.serial in scan.nullifiers
+    if outcome.problem is not None and not went_on:
         mark_disputed(line, reply, outcome.problem)
         return None
     return apply_outcome(line, pending, outcome, ledger.entry(pending.index).timestamp_ms)

@@ -12,6 +12,7 @@ import msgspec
 
 from zkcredit.entries import Kind
 from zkcredit.errors import MalformedInput
+from zkcredit.messages import prepare_types
 
 VERSION = 1
 
@@ -20,6 +21,13 @@ READY = "ready"
 PENDING = "pending"
 DISPUTED = "disputed"
 CLOSED = "closed"
+
+
+class Secretive(msgspec.Struct):
+    """Base of state that holds secrets: it prints its class and nothing else."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,13 +46,16 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     attributes: list[int]
     signature: bytes = b""
 
+    def __repr__(self) -> str:
+        return "<Token>"
+
     def messages(self, owner: Any) -> list[Any]:
         """The signed messages in order; ``owner`` is the wallet's secret scalar."""
         head = [self.blind, owner, self.serial, self.account, self.available_minor]
         return [*head, *self.due_minor, *self.attributes]
 
 
-class Pending(msgspec.Struct, kw_only=True):
+class Pending(Secretive, kw_only=True):
     """A step that is proved and stored; ``index`` is set once the ledger has it.
 
     ``next`` is the token the reply will complete. ``refused`` names the rule if
@@ -69,7 +80,7 @@ class Pending(msgspec.Struct, kw_only=True):
         return Kind(self.kind).name.lower()
 
 
-class Line(msgspec.Struct, kw_only=True):
+class Line(Secretive, kw_only=True):
     """One credit line. ``number`` names it in this wallet, ``ordinal`` in the derivation.
 
     ``added_minor`` and ``limit_changed_minor`` are what updates have put on the line
@@ -92,7 +103,7 @@ class Line(msgspec.Struct, kw_only=True):
     open_period: int = 0
     statement_period: int = 0
     statement_moment_ms: int | None = None
-    documents: list[bytes] = []
+    documents: list[bytes] = msgspec.field(default_factory=list)
     disputed: bytes = b""
     problem: str | None = None
 
@@ -116,14 +127,26 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     invoice_hash: bytes = b""
 
 
-class WalletState(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, frozen=True):
+    """What ``Wallet.receive`` found for one line."""
+
+    line: int
+    kind: str
+    status: str
+    text: str
+
+
+class WalletState(Secretive, kw_only=True):
     """Content of a wallet's vault: the phrase or the bare root, lines and history."""
 
     version: int = VERSION
     phrase: str | None = None
     root: bytes
-    lines: list[Line] = []
-    history: list[HistoryRow] = []
+    lines: list[Line] = msgspec.field(default_factory=list)
+    history: list[HistoryRow] = msgspec.field(default_factory=list)
+
+
+prepare_types(WalletState)
 
 
 def encode_state(state: Any) -> bytes:

@@ -66,7 +66,7 @@ class Steps:
         prover = Prover(relation_for(Kind.OPEN, terms), witness=witness)
         points = prover.points
         statement = OpenStatement(product.terms_hash, period, points["next"], points["owner_tag"])
-        token = self._next(Kind.OPEN, blind, serial, b"", points["next"], period)
+        token = self._next(Kind.OPEN, (blind, serial), b"", points["next"], period=period)
         return self._pending(prover, statement, token, Memo(label=label))
 
     def open_commitment(self, ordinal: int) -> bytes:
@@ -121,10 +121,10 @@ class Steps:
         parts = self.terms.plan_parts(amount_minor, plan)
         return self._next(
             Kind.SPEND,
-            *pair,
+            pair,
             token.serial,
             commitment,
-            token.period,
+            period=token.period,
             account=token.account,
             available_minor=token.available_minor - amount_minor,
             due_minor=[old + part for old, part in zip(token.due_minor, parts, strict=True)],
@@ -179,10 +179,10 @@ class Steps:
         billed = kind is Kind.STATEMENT
         return self._next(
             kind,
-            *self.keys.step_pair(kind, token.serial, token.period),
+            self.keys.step_pair(kind, token.serial, token.period),
             token.serial,
             commitment,
-            signed_period(kind, token.period),
+            period=signed_period(kind, token.period),
             account=token.account,
             available_minor=token.available_minor,
             due_minor=[*token.due_minor[1:], 0] if billed else token.due_minor,
@@ -192,7 +192,7 @@ class Steps:
     def after_open(self, ordinal: int, commitment: bytes, period: int) -> Token:
         """The token that an open entry leads to, unsigned and without the lender's part."""
         pair = self.keys.open_pair(self.product.terms_hash, ordinal)
-        return self._next(Kind.OPEN, *pair, b"", commitment, period)
+        return self._next(Kind.OPEN, pair, b"", commitment, period=period)
 
     def commitment_of(self, after: Token, pair: tuple[SecretScalar, SecretScalar]) -> bytes:
         """C′ (48 bytes): the content of ``after`` with the untweaked secrets of ``pair``."""
@@ -244,12 +244,11 @@ class Steps:
     def _next(
         self,
         kind: Kind,
-        blind: SecretScalar,
-        serial: SecretScalar,
+        pair: tuple[SecretScalar, SecretScalar],
         nullifier: bytes,
         commitment: bytes,
-        period: int,
         *,
+        period: int,
         account: int = 0,
         available_minor: int = 0,
         due_minor: list[int] | None = None,
@@ -257,8 +256,8 @@ class Steps:
     ) -> Token:
         return Token(
             period=period,
-            blind=blind.expose(),
-            serial=(serial + tweak(kind, nullifier, commitment)).expose(),
+            blind=pair[0].expose(),
+            serial=(pair[1] + tweak(kind, nullifier, commitment)).expose(),
             account=account,
             available_minor=available_minor,
             due_minor=[0] * self.terms.due_buckets if due_minor is None else due_minor,

@@ -7,14 +7,12 @@ the lender's reply up from the ledger. Every call may be repeated.
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from zkcredit.clock import system_clock
 from zkcredit.entries import Kind, Statement, Submission
-from zkcredit.errors import CallerError, CheckFailed, Refused, StateConflict, ZkCreditError
+from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
 from zkcredit.keys import WalletKeys, new_phrase, normalise_phrase, seed_from_phrase
 from zkcredit.messages import (
     BillingDocument,
@@ -26,6 +24,7 @@ from zkcredit.messages import (
 )
 from zkcredit.tokens import Product
 from zkcredit.wallet import follow, preview, replies, restore
+from zkcredit.wallet.openings import build_opening, choose_moment
 from zkcredit.wallet.preview import Preview
 from zkcredit.wallet.restore import RestoreReport
 from zkcredit.wallet.state import (
@@ -34,6 +33,7 @@ from zkcredit.wallet.state import (
     PENDING,
     READY,
     REQUESTED,
+    Event,
     HistoryRow,
     Line,
     Pending,
@@ -48,21 +48,6 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView, Receipt
 
 Save = Callable[[], None]
-_DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What :meth:`Wallet.receive` found for one line."""
-
-    line: int
-    kind: str
-    status: str
-    text: str
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Wallet:
@@ -72,10 +57,12 @@ class Wallet:
     has expired and when a billing statement is due.
     """
 
-    def __init__(self, state: WalletState, seed: Seed, clock: Callable[[], int] | None) -> None:
+    def __init__(
+        self, state: WalletState, seed: Seed, clock: Callable[[], int] | None = None
+    ) -> None:
         self._state = state
         self._keys = WalletKeys(seed)
-        self._clock = clock or _now_ms
+        self._clock = clock or system_clock
 
     def __repr__(self) -> str:
         return f"Wallet({len(self._state.lines)} lines)"
@@ -147,7 +134,7 @@ class Wallet:
         ledger_id = ledger.ledger_id
         used = [x.ordinal for x in self._state.lines if x.terms_hash == terms_hash]
         line = Line(
-            number=1 + max((x.number for x in self._state.lines), default=0),
+            number=self._next_number(),
             ordinal=1 + max(used, default=-1),
             ledger_id=ledger_id,
             issuer_id=product.issuer_id,
@@ -232,6 +219,7 @@ class Wallet:
         pending = found.pending
         if pending is not None and pending.invoice_hash == invoice_hash:
             return _submission(pending)
+        self._check_unpaid(invoice_hash)
         registry = ledger.registry
         product = Product.find(registry, found.terms_hash)
         merchant = preview.check_offer(registry, invoice, product, self._clock())
@@ -263,6 +251,13 @@ class Wallet:
         """
         self.prepare_payment(ledger, line, invoice, plan)
         return self._store_and_submit(ledger, line, save)
+
+    def _check_unpaid(self, invoice_hash: bytes) -> None:
+        pending = (line.pending for line in self._state.lines)
+        paid = [x.invoice_hash for x in pending if x is not None]
+        paid += [row.invoice_hash for row in self._state.history]
+        if invoice_hash in paid:
+            raise Refused("already-paid", "this wallet has paid this invoice")
 
     # -- the other steps -------------------------------------------------------------------
 
@@ -336,33 +331,7 @@ class Wallet:
 
     def opening(self, line: int) -> StatementOpening | UpdateOpening:
         """What the lender must see of the pending statement or update; repeatable."""
-        found = self.line(line)
-        pending, token = found.pending, found.token
-        if pending is None or token is None or pending.index is None:
-            raise StateConflict(f"line {line} has no accepted statement or update")
-        kind = Kind(pending.kind)
-        rho_owner = self._keys.owner_blinding(found.terms_hash, found.ordinal)
-        delta = (self._keys.tag_blinding(kind, token.serial) - rho_owner).expose()
-        reply_key = self._keys.reply_key(token.serial)
-        if kind is Kind.UPDATE:
-            return UpdateOpening(
-                ledger_id=found.ledger_id,
-                entry_index=pending.index,
-                account=token.account,
-                delta=delta,
-                reply_key=reply_key,
-            )
-        if kind is not Kind.STATEMENT:
-            raise StateConflict(f"line {line} has no pending statement or update")
-        return StatementOpening(
-            ledger_id=found.ledger_id,
-            entry_index=pending.index,
-            account=token.account,
-            due_minor=token.due_minor[0],
-            delta=delta,
-            rho_due=self._keys.due_blinding(kind, token.serial).expose(),
-            reply_key=reply_key,
-        )
+        return build_opening(self._keys, self.line(line))
 
     def statement_moment(self, ledger: LedgerView, line: int) -> int:
         """When to make the billing statement: a random time in the grace window, kept.
@@ -370,14 +339,8 @@ class Wallet:
         Unix time in milliseconds, within the first three quarters of the window.
         """
         found = self._on(ledger, line)
-        if found.token is None:
-            raise Refused("line-not-ready", f"line {line} is {found.status}")
         if found.statement_moment_ms is None:
-            following = ledger.registry.period(found.terms_hash, found.token.period + 1)
-            start_ms = ledger.entry(following.index).timestamp_ms
-            grace_days = ledger.registry.published(found.terms_hash).terms.grace_days
-            window_ms = grace_days * _DAY_MS * 3 // 4
-            found.statement_moment_ms = start_ms + secrets.randbelow(window_ms + 1)
+            found.statement_moment_ms = choose_moment(ledger, found)
         return found.statement_moment_ms
 
     def crowd(self, ledger: LedgerView, terms_hash: bytes) -> int:
@@ -464,13 +427,10 @@ class Wallet:
     def _slot(self, ledger_id: bytes, product: Product, ordinal: int) -> tuple[Line, bool]:
         """A blank line for ``ordinal``, under its old number if it was known."""
         lines = self._state.lines
-        for position, old in enumerate(lines):
-            if (old.terms_hash, old.ordinal) == (product.terms_hash, ordinal):
-                number, known = old.number, True
-                break
-        else:
-            position, known = len(lines), False
-            number = 1 + max((x.number for x in lines), default=0)
+        wanted = (product.terms_hash, ordinal)
+        places = [i for i, x in enumerate(lines) if (x.terms_hash, x.ordinal) == wanted]
+        position = places[0] if places else len(lines)
+        number = lines[position].number if places else self._next_number()
         line = Line(
             number=number,
             ordinal=ordinal,
@@ -479,7 +439,10 @@ class Wallet:
             terms_hash=product.terms_hash,
         )
         lines[position : position + 1] = [line]
-        return line, known
+        return line, bool(places)
+
+    def _next_number(self) -> int:
+        return 1 + max((line.number for line in self._state.lines), default=0)
 
     def _begin(self, line: Line, pending: Pending) -> Submission:
         line.pending, line.status = pending, PENDING
@@ -523,24 +486,13 @@ class Wallet:
         if reply is None or pending.index is None:
             return None
         kind = pending.kind_name
-        try:
-            outcome = replies.read_reply(steps, line, pending, reply)
-        except replies.REPLY_ERRORS as error:
-            problem: str | None = str(error)
-        else:
-            problem = outcome.problem
-            if problem is None:
-                timestamp_ms = ledger.entry(pending.index).timestamp_ms
-                row = replies.apply_outcome(line, pending, outcome, timestamp_ms)
-                self._state.history.append(row)
-                left = steps.terms.format(row.available_minor)
-                return Event(line.number, kind, line.status, f"{left} available")
-        replies.mark_disputed(line, reply, problem)
-        return Event(line.number, kind, line.status, problem)
+        row = restore.advance(steps, ledger, line, reply)
+        if row is None:
+            return Event(line.number, kind, line.status, line.problem or "")
+        self._state.history.append(row)
+        left = steps.terms.format(row.available_minor)
+        return Event(line.number, kind, line.status, f"{left} available")
 
 
 def _submission(pending: Pending) -> Submission:
     return Submission(Statement.decode(pending.statement), pending.evidence, pending.memo)
-
-
-__all__ = ["CheckFailed", "Event", "Preview", "RestoreReport", "Wallet"]

@@ -2,7 +2,7 @@
 
 use zkcredit_core::bbs::token::{
     OPEN, SERIAL_INDEX, SignedCommitment, domain, final_commitment, serial_tweak, sign_commitment,
-    sign_messages, verify_commitments, verify_messages,
+    sign_messages, verify_commitments, verify_in_context, verify_messages,
 };
 use zkcredit_core::bbs::{SecretKey, Signature, SigningContext};
 use zkcredit_core::error::Error;
@@ -87,6 +87,8 @@ fn the_signature_is_plain_bbs_on_the_finished_messages() {
         verify_messages(key.public_key(), HEADER, &messages, &signature),
         Ok(())
     );
+    assert_eq!(verify_in_context(&context, &messages, &signature), Ok(()));
+    assert!(verify_in_context(&context, &messages[..5], &signature).is_err());
     let decoded = Signature::from_bytes(&signature.to_bytes());
     assert_eq!(decoded.as_ref(), Ok(&signature));
     for index in 0..COUNT {
@@ -94,6 +96,7 @@ fn the_signature_is_plain_bbs_on_the_finished_messages() {
         other[index] += Scalar::ONE;
         let verdict = verify_messages(key.public_key(), HEADER, &other, &signature);
         assert_eq!(verdict, Err(Error::Refused("signature")));
+        assert_eq!(verify_in_context(&context, &other, &signature), verdict);
     }
     assert!(verify_messages(key.public_key(), b"other", &messages, &signature).is_err());
     assert!(verify_messages(key.public_key(), HEADER, &messages[..5], &signature).is_err());
@@ -198,6 +201,8 @@ fn degenerate_commitments_are_refused() {
     }
     let good = commitment(&context, &token(1));
     let result = sign_commitment(&key, &context, &good, &tweak, &[(COUNT, Scalar::ONE)]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
+    let result = final_commitment(&good, &tweak, &[(usize::MAX, Scalar::ONE)]);
     assert!(matches!(result, Err(Error::Misuse(_))));
     let stranger = SecretKey::from_bytes(&[4; 32]).expect("a key");
     let result = sign_commitment(&stranger, &context, &good, &tweak, &[]);

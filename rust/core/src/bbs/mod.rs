@@ -2,7 +2,7 @@
 //!
 //! [`Suite`] holds what the two ciphersuites share: hashing, generators, domain.
 //! [`keys`] and [`signature`] are the draft's key generation, `Sign` and `Verify`
-//! on octet messages; [`token`] is the
+//! on octet messages; [`proof`] is `ProofGen` and `ProofVerify`; [`token`] is the
 //! ledger's own layer on scalar messages: signing a commitment, and verifying
 //! many signatures with one multi-pairing.
 //!
@@ -11,6 +11,7 @@
 //! signature.
 
 pub mod keys;
+pub mod proof;
 pub mod signature;
 pub mod token;
 

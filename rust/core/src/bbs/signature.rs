@@ -99,7 +99,7 @@ fn sign_point(key: &SecretKey, point: &E1, e: Scalar) -> Result<Signature> {
 }
 
 /// `e(A, W)·e(e·A − B, P2) = 1` for a `B` in G1.
-fn pairing_holds(key: &PublicKey, signature: &Signature, point: &E1) -> bool {
+pub(super) fn pairing_holds(key: &PublicKey, signature: &Signature, point: &E1) -> bool {
     let right = signature.a.mul(&signature.e) - *point;
     pairing_product_is_one(&[
         (E1::from(signature.a), key.prepared()),

@@ -22,10 +22,11 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use super::signature::{sign_scalars, verify_scalars};
+use super::signature::{pairing_holds, sign_scalars, verify_scalars};
 use super::{PublicKey, SecretKey, Signature, Suite};
 use crate::error::{Error, Result};
 use crate::group::{E1, E1Affine, FixedBaseTable, G1Affine, Scalar, SecretBases};
+use crate::hash::hash_to_scalar;
 
 /// Suite of all tokens.
 pub const SUITE: Suite = Suite::Sha256;
@@ -50,14 +51,6 @@ const TABLE_LIMIT: usize = 32;
 pub fn domain(key: &PublicKey, message_count: usize, header: &[u8]) -> Result<Scalar> {
     let generators = SUITE.generators(message_count.saturating_add(1))?;
     Ok(SUITE.domain(key, &generators, header))
-}
-
-/// `hash::hash_to_scalar` until that module is here.
-fn hash_to_scalar(context: &str, data: &[u8]) -> Scalar {
-    let mut wide = Zeroizing::new([0u8; 64]);
-    let mut hasher = blake3::Hasher::new_derive_key(context);
-    hasher.update(data).finalize_xof().fill(wide.as_mut_slice());
-    Scalar::from_wide_be(wide.as_slice())
 }
 
 /// What all tokens of one (key, message count, header) share: the domain, the
@@ -159,7 +152,7 @@ fn generator_table(index: usize, generator: &G1Affine) -> Arc<FixedBaseTable> {
 
 /// `scalar·H_index` for a public scalar.
 fn public_term(index: usize, scalar: &Scalar) -> Result<E1> {
-    let generators = SUITE.generators(index + 2)?;
+    let generators = SUITE.generators(index.saturating_add(2))?;
     if index < TABLE_LIMIT {
         Ok(generator_table(index, &generators[index + 1]).mul(scalar))
     } else {
@@ -270,4 +263,22 @@ pub fn verify_messages(
     signature: &Signature,
 ) -> Result<()> {
     verify_scalars(SUITE, key, header, messages, signature)
+}
+
+/// [`verify_messages`] in a context made before, for wallets that check many tokens.
+///
+/// # Errors
+/// [`Error::Refused`] if the signature does not verify, [`Error::Misuse`] if the number
+/// of messages is not the context's.
+pub fn verify_in_context(
+    context: &SigningContext,
+    messages: &[Scalar],
+    signature: &Signature,
+) -> Result<()> {
+    let point = context.commit(messages)? + E1::from(context.base);
+    if pairing_holds(&context.key, signature, &point) {
+        Ok(())
+    } else {
+        Err(Error::Refused("signature"))
+    }
 }

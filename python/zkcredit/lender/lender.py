@@ -1,0 +1,379 @@
+"""The lender: grants lines, signs tokens, bills, takes payments, pays merchants.
+
+A lender keeps one database and one root seed. It signs only what it has verified
+itself and frozen in its own table first; every call may be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from zkcredit import digests
+from zkcredit.clock import system_clock
+from zkcredit.entries import (
+    IssuerStatement,
+    OpenStatement,
+    PeriodAction,
+    PeriodStatement,
+    RefreshStatement,
+    SpendStatement,
+    Statement,
+    Submission,
+    TermsStatement,
+)
+from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
+from zkcredit.keys import LenderKeys
+from zkcredit.lender import billing, granting, settling, signing
+from zkcredit.lender.desk import Desk, cap_minor
+from zkcredit.lender.signing import SignReport
+from zkcredit.lender.store import (
+    ACTIVE,
+    ARREARS,
+    CLOSED,
+    CREDIT,
+    DISPUTED,
+    LIMIT,
+    PAYMENT,
+    Account,
+    LenderStore,
+)
+from zkcredit.messages import (
+    BillingDocument,
+    OpenRequest,
+    PayoutOrder,
+    SettlementOpening,
+    StatementOpening,
+    Totals,
+    UpdateOpening,
+    UpdateReply,
+    decode_message,
+)
+
+if TYPE_CHECKING:
+    from zkcredit._native import Seed
+    from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.terms import Terms
+    from zkcredit.tokens import Product
+
+
+_T = TypeVar("_T")
+
+
+class Lender:
+    """A lender on one ledger. ``clock`` gives Unix time in milliseconds."""
+
+    def __init__(
+        self, store: LenderStore, seed: Seed, clock: Callable[[], int] | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock or system_clock
+        self._desk = Desk(store, LenderKeys(seed), self._clock)
+
+    def __repr__(self) -> str:
+        return f"Lender({self.name!r})"
+
+    def __reduce__(self) -> str:
+        raise CallerError("a lender cannot be pickled")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str] | None,
+        seed: Seed,
+        name: str,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """A new lender with its database at ``path`` (None: in memory).
+
+        ``seed`` is kept by the caller (in a vault); ``name`` is 1..64 bytes.
+        """
+        keys = LenderKeys(seed)
+        IssuerStatement(keys.bls.public_key, name)  # refuses a bad name before a file is made
+        store = LenderStore.create(path)
+        with store.write():
+            store.set_meta("name", name.encode())
+            store.set_meta("bls_key", keys.bls.public_key)
+        return cls(store, seed, clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        seed: Seed,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """The lender of an existing database; StateConflict if the seed is another's."""
+        store = LenderStore.open(path)
+        lender = cls(store, seed, clock)
+        if store.meta("bls_key") != lender._desk.keys.bls.public_key:
+            store.close()
+            raise StateConflict(f"{path} is the database of a lender with another seed")
+        return lender
+
+    def close(self) -> None:
+        """Closes the database; safe to repeat."""
+        self._store.close()
+
+    @property
+    def name(self) -> str:
+        """The lender's name, as registered."""
+        return (self._store.meta("name") or b"").decode()
+
+    @property
+    def issuer_id(self) -> bytes:
+        """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
+        return self._desk.issuer_id
+
+    # -- registration ----------------------------------------------------------------------
+
+    def register(self, ledger: LedgerView) -> Receipt:
+        """Registers name and key on a ledger, once; a lender belongs to one ledger."""
+        bound = self._store.meta("ledger_id")
+        if bound not in (None, ledger.ledger_id):
+            raise StateConflict("this lender is registered on another ledger")
+        bls = self._desk.keys.bls
+        statement = IssuerStatement(bls.public_key, self.name)
+        receipt = self._submit(ledger, statement, bls.prove_possession())
+        with self._store.write():
+            self._store.set_meta("ledger_id", ledger.ledger_id)
+            issuer_id = digests.issuer_id(ledger.ledger_id, statement.encode())
+            self._store.set_meta("issuer_id", issuer_id)
+        return receipt
+
+    def publish_terms(self, ledger: LedgerView, terms: Terms) -> bytes:
+        """Publishes terms; returns their hash (32 bytes)."""
+        issuer_id = self._desk.on(ledger)
+        self._submit(ledger, TermsStatement(issuer_id, terms.encode()))
+        return digests.terms_hash(ledger.ledger_id, issuer_id, terms.encode())
+
+    def open_period(self, ledger: LedgerView, terms_hash: bytes) -> int:
+        """Opens the period after the current one under a key of its own; returns its number."""
+        self._product(ledger, terms_hash)
+        period = ledger.registry.current_period(terms_hash) + 1
+        key = self._desk.keys.period_key(terms_hash, period).public_key
+        self._submit(ledger, PeriodStatement(terms_hash, period, PeriodAction.OPEN, key))
+        return period
+
+    def close_period(self, ledger: LedgerView, terms_hash: bytes, period: int) -> list[Account]:
+        """Closes a period; lines without its billing statement fall due and end (no-show).
+
+        What is owed then is the credit last known as a whole, since purchases that were
+        never billed are hidden: the limit of the line. Returns these accounts.
+        Refused ``signatures-owed`` while this lender has not answered an open, spend or
+        refresh of the period: nobody may lose a line by the lender's silence.
+        """
+        self._product(ledger, terms_hash)
+        self._check_owed(ledger, terms_hash, period)
+        self._submit(ledger, PeriodStatement(terms_hash, period, PeriodAction.CLOSE))
+        absent = [
+            account
+            for account in self.accounts()
+            if account.terms_hash == terms_hash
+            and account.open_index is not None
+            and account.period <= period
+            and account.state != CLOSED
+        ]
+        for account in absent:
+            account.state = CLOSED
+            account.note = f"no billing statement of period {period}"
+            account.balance_minor = max(account.limit_minor, account.balance_minor)
+            account.minimum_minor = account.balance_minor
+        with self._store.write():
+            self._store.put_accounts(absent)
+        return absent
+
+    def _check_owed(self, ledger: LedgerView, terms_hash: bytes, period: int) -> None:
+        refused = {index for index, _ in self._store.faults()}
+        for index in ledger.unanswered(self.issuer_id):
+            statement = ledger.entry(index).statement
+            if not isinstance(statement, OpenStatement | SpendStatement | RefreshStatement):
+                continue  # a bill whose opening never came cannot be answered
+            same = (statement.terms_hash, statement.period) == (terms_hash, period)
+            if same and index not in refused:
+                raise Refused(
+                    "signatures-owed", f"entry {index} waits for this lender: answer it first"
+                )
+
+    # -- granting and signing --------------------------------------------------------------
+
+    def grant(
+        self,
+        ledger: LedgerView,
+        request: OpenRequest,
+        limit_minor: int,
+        customer: str,
+        attributes: Sequence[int] = (),
+    ) -> Account:
+        """Opens a line for a customer: checks and approves the request and submits it.
+
+        :meth:`sign_pending` then signs the token. The same request again changes nothing.
+        """
+        offer = granting.Offer(request, limit_minor, customer, tuple(attributes))
+        return _one(granting.grant_many(self._desk, ledger, [offer]))
+
+    def grant_many(
+        self, ledger: LedgerView, requests: Sequence[tuple[OpenRequest, int, str]]
+    ) -> list[Account | ZkCreditError]:
+        """Grants (request, limit_minor, customer) in one batch; each its own result."""
+        offers = [granting.Offer(*item) for item in requests]
+        return granting.grant_many(self._desk, ledger, offers)
+
+    def sign_pending(self, ledger: LedgerView, *, rescan: bool = False) -> SignReport:
+        """Answers all opens, spends and refreshes; see :func:`signing.sign_pending`."""
+        return signing.sign_pending(self._desk, ledger, rescan=rescan)
+
+    def faults(self) -> list[tuple[int, str]]:
+        """Entries that this lender will not sign, and why."""
+        return self._store.faults()
+
+    # -- billing ---------------------------------------------------------------------------
+
+    def statement(self, ledger: LedgerView, opening: StatementOpening) -> BillingDocument:
+        """Answers one billing statement with a signed document."""
+        return _one(billing.statements(self._desk, ledger, [opening]))
+
+    def statements(
+        self, ledger: LedgerView, openings: Sequence[StatementOpening]
+    ) -> list[BillingDocument | ZkCreditError]:
+        """Answers billing statements in one batch."""
+        return billing.statements(self._desk, ledger, openings)
+
+    def update(self, ledger: LedgerView, opening: UpdateOpening) -> UpdateReply:
+        """Puts what was recorded for the account on its line."""
+        return _one(billing.updates(self._desk, ledger, [opening]))
+
+    def updates(
+        self, ledger: LedgerView, openings: Sequence[UpdateOpening]
+    ) -> list[UpdateReply | ZkCreditError]:
+        """Answers updates in one batch."""
+        return billing.updates(self._desk, ledger, openings)
+
+    def record_payment(self, account: int, amount_minor: int, reference: str) -> bool:
+        """Records money received; False if this reference was recorded before."""
+        return self._record(account, PAYMENT, amount_minor, reference)
+
+    def record_credit(self, account: int, amount_minor: int, reference: str) -> bool:
+        """Records a refund or goodwill; False if this reference was recorded before."""
+        return self._record(account, CREDIT, amount_minor, reference)
+
+    def _record(self, number: int, kind: str, amount_minor: int, reference: str) -> bool:
+        if amount_minor < 1:
+            raise CallerError("a payment or credit must be at least one minor unit")
+        with self._store.write():
+            account = self._store.account(number)
+            known = self._store.movement(number, kind, reference)
+            if known is not None:
+                if known.amount_minor != amount_minor:
+                    raise StateConflict(f"{kind} {reference!r} was recorded with another amount")
+                return False
+            self._check_cap(account, account.limit_minor, amount_minor)
+            return self._store.add_movement(number, kind, amount_minor, reference, self._clock())
+
+    def change_limit(self, account: int, limit_minor: int, reference: str) -> bool:
+        """Agrees a new limit; it reaches the line with its next statement or update."""
+        if limit_minor < 0:
+            raise CallerError("a limit cannot be negative")
+        with self._store.write():
+            found = self._store.account(account)
+            if self._store.movement(account, LIMIT, reference) is not None:
+                return False
+            self._check_cap(found, limit_minor, 0)
+            change_minor = limit_minor - found.limit_minor
+            if found.open_index is not None:
+                self._store.add_movement(account, LIMIT, change_minor, reference, self._clock())
+            found.limit_minor = limit_minor
+            self._store.put_accounts([found])
+        return True
+
+    def _check_cap(self, account: Account, limit_minor: int, more_minor: int) -> None:
+        """Limit and credits of a token must stay below 2^bits."""
+        terms = self._desk.terms(account.terms_hash)
+        listed = self._store.undocumented([account.number]).get(account.number, [])
+        credit_minor = sum(m.amount_minor for m in listed if m.kind != LIMIT) + more_minor
+        if limit_minor - account.balance_minor + credit_minor > cap_minor(terms):
+            raise Refused(
+                "over-bits",
+                f"limit and credits would exceed {terms.format(cap_minor(terms))}",
+            )
+
+    # -- accounts --------------------------------------------------------------------------
+
+    def account(self, number: int) -> Account:
+        """One account; CallerError if there is none."""
+        return self._store.account(number)
+
+    def accounts(self) -> list[Account]:
+        """All accounts by number."""
+        return self._store.accounts()
+
+    def documents(self, account: int | None = None) -> list[BillingDocument]:
+        """Billing documents of one account or all."""
+        rows = self._store.documents(account)
+        return [decode_message(body, BillingDocument) for body, _ in rows]
+
+    def payouts(self) -> list[PayoutOrder]:
+        """Payout orders given so far."""
+        return [decode_message(body, PayoutOrder) for body in self._store.payouts()]
+
+    def owed_minor(self, account: int) -> int:
+        """Balance of the last document less payments and credits since."""
+        found = self._store.account(account)
+        listed = self._store.undocumented([account]).get(account, [])
+        return found.balance_minor - sum(m.amount_minor for m in listed if m.kind != LIMIT)
+
+    def dispute(self, account: int, reason: str) -> Account:
+        """Marks a customer's dispute: interest and late fees are waived until it is resolved."""
+        return self._set_state(account, DISPUTED, reason)
+
+    def resolve(self, account: int) -> Account:
+        """Ends a dispute."""
+        found = self._store.account(account)
+        if found.state != DISPUTED:
+            raise StateConflict(f"account {account} is not disputed")
+        return self._set_state(account, ARREARS if found.arrears_minor else ACTIVE, "")
+
+    def close_account(self, account: int) -> Account:
+        """Ends a line: its limit falls to 0 with the next statement or update."""
+        if self._store.account(account).state == CLOSED:
+            raise StateConflict(f"account {account} is closed already")
+        self.change_limit(account, 0, "close")
+        return self._set_state(account, CLOSED, "closed by the lender")
+
+    def _set_state(self, number: int, state: str, note: str) -> Account:
+        with self._store.write():
+            account = self._store.account(number)
+            if account.state == CLOSED or account.open_index is None:
+                raise StateConflict(f"account {number} is {account.state}")
+            account.state, account.note = state, note
+            self._store.put_accounts([account])
+        return account
+
+    # -- merchants, auditors ---------------------------------------------------------------
+
+    def settlement(self, ledger: LedgerView, opening: SettlementOpening) -> PayoutOrder:
+        """Checks a merchant's settlement and promises the payout."""
+        return settling.settlement(self._desk, ledger, opening)
+
+    def totals(self, ledger: LedgerView) -> Totals:
+        """What the auditor needs to check all bills against the log."""
+        return settling.totals(self._desk, ledger)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _product(self, ledger: LedgerView, terms_hash: bytes) -> Product:
+        self._desk.on(ledger)
+        return self._desk.product(ledger.registry, terms_hash)
+
+    def _submit(self, ledger: LedgerView, statement: Statement, possession: bytes = b"") -> Receipt:
+        digest = digests.registration_digest(ledger.ledger_id, statement.encode())
+        evidence = possession + self._desk.keys.bls.sign(digest)
+        return ledger.submit(Submission(statement, evidence))
+
+
+def _one(results: Sequence[_T | ZkCreditError]) -> _T:
+    result = results[0]
+    if isinstance(result, ZkCreditError):
+        raise result
+    return result

@@ -1,0 +1,146 @@
+"""Settlements: a merchant opens the sum behind its claims and gets a payout order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkcredit import digests
+from zkcredit.entries import SettleStatement, SpendStatement
+from zkcredit.errors import MalformedInput, ProofRefused, Refused
+from zkcredit.messages import (
+    BillingDocument,
+    PayoutOrder,
+    SettlementOpening,
+    Totals,
+    TotalsRow,
+    decode_message,
+    encode_message,
+    signed,
+    signing_digest,
+    unsigned,
+)
+from zkcredit.tokens import Product, claim_commitment
+
+if TYPE_CHECKING:
+    from zkcredit.ledger import LedgerView
+    from zkcredit.ledger.registry import Registry
+    from zkcredit.lender.desk import Desk
+
+
+def settlement(desk: Desk, ledger: LedgerView, opening: SettlementOpening) -> PayoutOrder:
+    """Checks an opened settlement and answers with a signed payout order.
+
+    The same settlement again gives the same order. Refused ``bad-opening`` if sum,
+    reference or salt are not those the entry binds, ``bad-signature``,
+    ``wrong-ledger``, ``mixed-fees``.
+    """
+    issuer_id = desk.on(ledger)
+    if opening.ledger_id != ledger.ledger_id:
+        raise Refused("wrong-ledger", "the settlement opening is for another ledger")
+    registry = ledger.registry
+    statement = _statement(ledger, opening.entry_index)
+    if statement.issuer_id != issuer_id:
+        raise Refused("wrong-claim", "this settlement is addressed to another lender")
+    _check_merchant(registry, opening)
+    fee_bps, product = _check_sum(ledger, registry, statement, opening)
+    known = desk.store.payout(opening.entry_index)
+    if known is not None:
+        order = decode_message(known, PayoutOrder)
+        if order.merchant_id != opening.merchant_id:
+            raise Refused("claim-settled", "another merchant has opened this settlement")
+        return order
+    fee_minor = product.terms.merchant_fee_minor(opening.sum_minor) if fee_bps else 0
+    draft = unsigned(
+        PayoutOrder,
+        ledger_id=ledger.ledger_id,
+        issuer_id=issuer_id,
+        entry_index=opening.entry_index,
+        merchant_id=opening.merchant_id,
+        currency=statement.asset,
+        sum_minor=opening.sum_minor,
+        fee_minor=fee_minor,
+        net_minor=opening.sum_minor - fee_minor,
+        reference=opening.reference,
+        issued_ms=desk.clock(),
+    )
+    order = signed(draft, desk.keys.bls.sign(signing_digest(draft)))
+    with desk.store.write():
+        desk.store.add_payout(opening.entry_index, encode_message(order))
+    return order
+
+
+def _statement(ledger: LedgerView, index: int) -> SettleStatement:
+    if not 0 <= index < ledger.size:
+        raise MalformedInput(f"the ledger has no entry {index}")
+    statement = ledger.entry(index).statement
+    if not isinstance(statement, SettleStatement):
+        raise MalformedInput(f"entry {index} is not a settlement")
+    return statement
+
+
+def _check_merchant(registry: Registry, opening: SettlementOpening) -> None:
+    from zkcredit._native import bls_verify_batch
+
+    key = registry.merchant(opening.merchant_id).bls_key
+    try:
+        bls_verify_batch([(key, signing_digest(opening), opening.signature)])
+    except (ProofRefused, MalformedInput):
+        raise Refused("bad-signature", "the opening is not signed by this merchant") from None
+
+
+def _check_sum(
+    ledger: LedgerView,
+    registry: Registry,
+    statement: SettleStatement,
+    opening: SettlementOpening,
+) -> tuple[int, Product]:
+    """Merchant fee and product of the claims, after checking the opened sum."""
+    from zkcredit._native import add_points
+
+    expected = digests.payout_hash(
+        opening.salt, opening.sum_minor, opening.sum_rho, opening.reference
+    )
+    if expected != statement.payout_hash:
+        raise Refused("bad-opening", "sum, reference or salt are not those of the entry")
+    claims: list[bytes] = []
+    products: dict[bytes, Product] = {}
+    for index, _ in statement.claims:
+        spend = ledger.entry(index).statement
+        if not isinstance(spend, SpendStatement):
+            raise Refused("wrong-claim", f"entry {index} is not a claim")
+        claims.append(spend.claim)
+        if spend.terms_hash not in products:
+            products[spend.terms_hash] = Product.find(registry, spend.terms_hash)
+    fees = {product.terms.merchant_fee_bps for product in products.values()}
+    if len(fees) > 1:
+        raise Refused("mixed-fees", "the claims of a settlement must share one merchant fee")
+    product = next(iter(products.values()))
+    opened = claim_commitment(product.value_label, opening.sum_minor, opening.sum_rho)
+    if add_points(claims) != opened:
+        raise Refused("bad-opening", "the sum does not open the claims")
+    return fees.pop(), product
+
+
+def totals(desk: Desk, ledger: LedgerView) -> Totals:
+    """Σ due and Σ rho_D of all billing statements answered, for each currency."""
+    from zkcredit._native import add_scalars
+
+    issuer_id, registry = desk.on(ledger), ledger.registry
+    sums: dict[str, tuple[list[int], list[bytes]]] = {}
+    for body, rho_due in desk.store.documents():
+        document = decode_message(body, BillingDocument)
+        asset = registry.published(document.terms_hash).terms.currency
+        bills, blindings = sums.setdefault(asset, ([], []))
+        bills.append(document.bill_minor)
+        blindings.append(rho_due)
+    rows = [
+        TotalsRow(
+            role="lender",
+            issuer_id=issuer_id,
+            asset=asset,
+            sum_minor=sum(bills),
+            sum_rho=add_scalars(blindings),
+        )
+        for asset, (bills, blindings) in sorted(sums.items())
+    ]
+    return Totals(ledger_id=ledger.ledger_id, rows=rows)

@@ -1,0 +1,447 @@
+"""The lender's own database: accounts, what it has signed, payments, documents.
+
+A lender never trusts the ledger's operator about what it has signed before: the
+table of signatures here has one row for each nullifier, written and flushed
+(``synchronous=FULL``) before a signature leaves. SQLite's errors become
+StoreError, StateConflict or MalformedInput.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zkcredit.errors import CallerError, MalformedInput, StateConflict, StoreError, ZkCreditError
+
+APPLICATION_ID = 0x7A6B636C
+"""SQLite application id of a lender's database ("zkcl")."""
+VERSION = 1
+_BUSY_TIMEOUT_S = 30.0
+_FIRST_SAFE_WAL = (3, 51, 3)  # earlier libraries may corrupt a file in WAL mode
+_PARAMETERS = 500
+
+APPROVED, ACTIVE, ARREARS, DISPUTED, CLOSED = "approved", "active", "arrears", "disputed", "closed"
+"""States of an account."""
+
+PAYMENT, CREDIT, LIMIT = "payment", "credit", "limit"
+"""Kinds of movements."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What the lender knows of one line.
+
+    ``balance_minor``, ``minimum_minor`` and ``arrears_minor`` are those of the last
+    billing document, ``limit_minor`` is the limit agreed, ``period`` the period of
+    the token that was signed last in an entry that showed the account.
+    """
+
+    number: int
+    customer: str
+    terms_hash: bytes
+    state: str
+    limit_minor: int
+    balance_minor: int
+    minimum_minor: int
+    arrears_minor: int
+    period: int
+    open_index: int | None
+    commitment: bytes
+    owner_tag: bytes
+    reply_key: bytes
+    attributes: list[int]
+    note: str
+
+    def __repr__(self) -> str:
+        return f"Account({self.number}, {self.state}, limit_minor={self.limit_minor})"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One row of the signer's table; ``reply`` is what the ledger gets."""
+
+    origin: bytes
+    kind: int
+    entry_index: int
+    commitment: bytes
+    final: bytes
+    adjustments: list[tuple[int, int]]
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A payment, credit or limit change of an account."""
+
+    id: int
+    account: int
+    kind: str
+    amount_minor: int
+    reference: str
+    recorded_ms: int
+    token_entry: int | None
+    document_entry: int | None
+
+
+_ACCOUNT = (
+    "number, customer, terms_hash, state, limit_minor, balance_minor, minimum_minor, "
+    "arrears_minor, period, open_index, commitment, owner_tag, reply_key, attributes, note"
+)
+
+
+def _account(row: Sequence[Any]) -> Account:
+    values = list(row)
+    values[13] = json.loads(values[13])
+    return Account(*values)
+
+
+def _account_row(account: Account) -> tuple[Any, ...]:
+    names = _ACCOUNT.split(", ")
+    values = [getattr(account, name) for name in names]
+    values[13] = json.dumps(account.attributes)
+    return tuple(values)
+
+
+def _translate(error: Exception, what: str) -> ZkCreditError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StateConflict(f"{what}: another process holds the lender's database; try again")
+    if name.startswith("SQLITE_NOTADB"):
+        return MalformedInput(f"{what}: the file is not a lender's database")
+    if name.startswith("SQLITE_CORRUPT"):
+        return MalformedInput(f"{what}: the lender's database is damaged")
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return StateConflict(f"{what}: {error}")
+    if name.startswith("SQLITE_FULL"):
+        return StoreError(f"{what}: the disk is full; nothing was changed")
+    return StoreError(f"{what}: {error}")
+
+
+class LenderStore:
+    """An open lender's database; ``path`` None keeps it in memory."""
+
+    def __init__(self, connection: Any, driver: Any) -> None:
+        self._connection = connection
+        self._driver = driver
+        self._lock = threading.RLock()
+        self._depth = 0
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str] | None) -> LenderStore:
+        """A new empty database; StateConflict if the file exists."""
+        target = None if path is None else Path(path)
+        if target is not None and target.exists():
+            raise StateConflict(f"{target} exists already")
+        store = cls._connect(target)
+        with store._mapped("creating the lender's database"):
+            from zkcredit.lender.schema import create_tables
+
+            store._configure(target)
+            create_tables(store._driver, store._connection)
+            store._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            store._connection.execute(f"PRAGMA user_version={VERSION}")
+        if target is not None:
+            with contextlib.suppress(OSError):
+                target.chmod(0o600)
+        return store
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> LenderStore:
+        """An existing database; StoreError, or MalformedInput for another kind or version."""
+        target = Path(path)
+        if not target.is_file():
+            raise StoreError(f"no lender's database at {target}")
+        store = cls._connect(target)
+        try:
+            with store._mapped(f"opening {target}"):
+                if store._value("PRAGMA application_id") != APPLICATION_ID:
+                    raise MalformedInput(f"{target} is not a lender's database")
+                version = store._value("PRAGMA user_version")
+                if version != VERSION:
+                    raise MalformedInput(
+                        f"{target} has version {version}; this program reads {VERSION}"
+                    )
+                store._configure(target)
+        except ZkCreditError:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def _connect(cls, path: Path | None) -> LenderStore:
+        driver = importlib.import_module("pysqlite3")
+        try:
+            connection = driver.connect(
+                ":memory:" if path is None else str(path),
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except driver.Error as error:
+            raise _translate(error, f"opening {path}") from error
+        return cls(connection, driver)
+
+    def _configure(self, path: Path | None) -> None:
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute("PRAGMA trusted_schema=OFF")
+        if path is not None:
+            safe = self._driver.sqlite_version_info >= _FIRST_SAFE_WAL
+            wanted = "wal" if safe else "delete"
+            found = self._value(f"PRAGMA journal_mode={wanted}")
+            if found != wanted:
+                raise StoreError(f"{path}: journal mode is {found}, {wanted} was asked for")
+
+    def close(self) -> None:
+        """Closes the file; safe to repeat."""
+        with self._lock, contextlib.suppress(self._driver.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def _mapped(self, what: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except self._driver.Error as error:
+                raise _translate(error, what) from error
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[None]:
+        """One transaction, durable at the end or rolled back; may be nested."""
+        with self._mapped("writing the lender's database"):
+            if self._depth:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(self._driver.Error):
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._mapped("reading the lender's database"):
+            rows: list[Any] = self._connection.execute(sql, parameters).fetchall()
+            return rows
+
+    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        rows = self._rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        return self._connection.execute(sql, parameters)
+
+    # -- small values ----------------------------------------------------------------------
+
+    def meta(self, key: str) -> bytes | None:
+        """A stored value, None if it was never set."""
+        value: bytes | None = self._value("SELECT value FROM meta WHERE key=?", (key,))
+        return value
+
+    def set_meta(self, key: str, value: bytes) -> None:
+        """Stores a value; inside :meth:`write`."""
+        self._run(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+            (key, value),
+        )
+
+    # -- accounts --------------------------------------------------------------------------
+
+    def accounts(self) -> list[Account]:
+        """All accounts by number."""
+        return [_account(row) for row in self._rows(f"SELECT {_ACCOUNT} FROM accounts")]  # noqa: S608
+
+    def account(self, number: int) -> Account:
+        """One account; CallerError if there is none."""
+        found = self.accounts_by("number", [number])
+        if not found:
+            raise CallerError(f"there is no account {number}")
+        return found[0]
+
+    def accounts_by(self, column: str, values: Iterable[Any]) -> list[Account]:
+        """Accounts whose ``column`` (a name of this module, never input) is among ``values``."""
+        found: list[Account] = []
+        for part in _parts(values):
+            marks = ", ".join("?" * len(part))
+            sql = f"SELECT {_ACCOUNT} FROM accounts WHERE {column} IN ({marks})"  # noqa: S608
+            found += [_account(row) for row in self._rows(sql, part)]
+        return found
+
+    def next_account(self) -> int:
+        """The lowest number above all accounts."""
+        return int(self._value("SELECT coalesce(max(number), 0) + 1 FROM accounts"))
+
+    def put_accounts(self, accounts: Iterable[Account]) -> None:
+        """Inserts or replaces accounts; inside :meth:`write`."""
+        marks = ", ".join("?" * len(_ACCOUNT.split(", ")))
+        sql = f"INSERT OR REPLACE INTO accounts ({_ACCOUNT}) VALUES ({marks})"  # noqa: S608
+        self._connection.executemany(sql, [_account_row(account) for account in accounts])
+
+    # -- signatures ------------------------------------------------------------------------
+
+    def signatures(self, origins: Iterable[bytes]) -> dict[bytes, Signature]:
+        """Rows of the signer's table that exist for these origins."""
+        found: dict[bytes, Signature] = {}
+        for part in _parts(origins):
+            marks = ", ".join("?" * len(part))
+            sql = (
+                "SELECT origin, kind, entry_index, commitment, final, adjustments, reply "  # noqa: S608
+                f"FROM signatures WHERE origin IN ({marks})"
+            )
+            for row in self._rows(sql, part):
+                found[row[0]] = _signature(row)
+        return found
+
+    def add_signatures(self, rows: Sequence[Signature]) -> None:
+        """Freezes signatures; a second one for an origin is a StateConflict. In :meth:`write`."""
+        self._connection.executemany(
+            "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            [
+                (
+                    row.origin,
+                    row.kind,
+                    row.entry_index,
+                    row.commitment,
+                    row.final,
+                    json.dumps(row.adjustments) if row.adjustments else "[]",
+                    row.reply,
+                )
+                for row in sorted(rows, key=lambda row: row.origin)
+            ],
+        )
+
+    def move_signature(self, origin: bytes, entry_index: int) -> None:
+        """The entry was put elsewhere by a rolled-back ledger: post the same reply there."""
+        self._run(
+            "UPDATE signatures SET entry_index=?, posted=0 WHERE origin=?", (entry_index, origin)
+        )
+
+    def unposted(self, limit: int) -> list[tuple[int, bytes, bytes]]:
+        """(entry index, reply, origin) of signatures that may not have left yet, by index."""
+        sql = (
+            "SELECT entry_index, reply, origin FROM signatures WHERE posted=0 "
+            "ORDER BY entry_index LIMIT ?"
+        )
+        return [tuple(row) for row in self._rows(sql, (limit,))]
+
+    def mark_posted(self, origins: Iterable[bytes]) -> None:
+        """Notes that the ledger has these replies."""
+        with self.write():
+            self._connection.executemany(
+                "UPDATE signatures SET posted=1 WHERE origin=?", [(x,) for x in sorted(origins)]
+            )
+
+    # -- movements -------------------------------------------------------------------------
+
+    def add_movement(
+        self, account: int, kind: str, amount_minor: int, reference: str, recorded_ms: int
+    ) -> bool:
+        """Records a movement; False if the account has one of this kind and reference."""
+        cursor = self._run(
+            "INSERT INTO movements (account, kind, amount_minor, reference, recorded_ms) "
+            "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (account, kind, amount_minor, reference, recorded_ms),
+        )
+        return bool(cursor.rowcount)
+
+    def movement(self, account: int, kind: str, reference: str) -> Movement | None:
+        """The movement with this reference."""
+        rows = self._rows(
+            "SELECT * FROM movements WHERE account=? AND kind=? AND reference=?",
+            (account, kind, reference),
+        )
+        return Movement(*rows[0]) if rows else None
+
+    def undocumented(self, accounts: Iterable[int]) -> dict[int, list[Movement]]:
+        """Movements of these accounts that no billing document lists yet."""
+        found: dict[int, list[Movement]] = {}
+        for part in _parts(accounts):
+            marks = ", ".join("?" * len(part))
+            sql = (
+                "SELECT * FROM movements WHERE document_entry IS NULL "  # noqa: S608
+                f"AND account IN ({marks}) ORDER BY id"
+            )
+            for row in self._rows(sql, part):
+                found.setdefault(row[1], []).append(Movement(*row))
+        return found
+
+    def mark_movements(self, column: str, rows: Iterable[tuple[int, int]]) -> None:
+        """Sets ``token_entry`` or ``document_entry``: rows of (entry, movement id)."""
+        sql = f"UPDATE movements SET {column}=? WHERE id=? AND {column} IS NULL"  # noqa: S608
+        self._connection.executemany(sql, list(rows))
+
+    # -- documents, settlements, faults ----------------------------------------------------
+
+    def add_document(
+        self, account: int, period: int, entry_index: int, body: bytes, rho_due: bytes
+    ) -> None:
+        """Keeps a billing document and the blinding of its bill; inside :meth:`write`."""
+        self._run(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
+            (account, period, entry_index, body, rho_due),
+        )
+
+    def document_at(self, entry_index: int) -> bytes | None:
+        """The document that answered a statement entry."""
+        sql = "SELECT body FROM documents WHERE entry_index=?"
+        value: bytes | None = self._value(sql, (entry_index,))
+        return value
+
+    def documents(self, account: int | None = None) -> list[tuple[bytes, bytes]]:
+        """(document, rho_due) of one account or all, by period."""
+        sql = "SELECT body, rho_due FROM documents"
+        if account is None:
+            return [tuple(row) for row in self._rows(sql + " ORDER BY entry_index")]
+        rows = self._rows(sql + " WHERE account=? ORDER BY period", (account,))
+        return [tuple(row) for row in rows]
+
+    def payout(self, entry_index: int) -> bytes | None:
+        """The payout order given for a settlement."""
+        sql = "SELECT payout FROM settlements WHERE entry_index=?"
+        value: bytes | None = self._value(sql, (entry_index,))
+        return value
+
+    def add_payout(self, entry_index: int, payout: bytes) -> None:
+        """Keeps a payout order; inside :meth:`write`."""
+        self._run("INSERT INTO settlements VALUES (?, ?)", (entry_index, payout))
+
+    def payouts(self) -> list[bytes]:
+        """All payout orders in log order."""
+        rows = self._rows("SELECT payout FROM settlements ORDER BY entry_index")
+        return [row[0] for row in rows]
+
+    def add_fault(self, entry_index: int, reason: str) -> None:
+        """Notes why an entry was not signed; inside :meth:`write`."""
+        self._run(
+            "INSERT INTO faults VALUES (?, ?) ON CONFLICT DO UPDATE SET reason=excluded.reason",
+            (entry_index, reason),
+        )
+
+    def faults(self) -> list[tuple[int, str]]:
+        """Entries that were not signed, and why."""
+        rows = self._rows("SELECT entry_index, reason FROM faults ORDER BY entry_index")
+        return [tuple(row) for row in rows]
+
+
+def _parts(values: Iterable[Any]) -> Iterator[list[Any]]:
+    wanted = sorted(set(values))
+    for start in range(0, len(wanted), _PARAMETERS):
+        yield wanted[start : start + _PARAMETERS]
+
+
+def _signature(row: Sequence[Any]) -> Signature:
+    values = list(row)
+    values[5] = [(position, value) for position, value in json.loads(values[5])]
+    return Signature(*values)
