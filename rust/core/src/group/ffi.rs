@@ -332,33 +332,6 @@ pub(super) fn p1s_to_affine(points: &[blst_p1]) -> Vec<blst_p1_affine> {
     out
 }
 
-/// Bucket multiplication, variable time. `scalars` holds `nbits` bits each, in
-/// little-endian records of ⌈nbits/8⌉ bytes. At least 32 points, `nbits` ≥ 1:
-/// below 32 blst takes another path whose tables are wrong for points of tiny
-/// order.
-pub(super) fn p1s_pippenger(points: &[blst_p1_affine], scalars: &[u8], nbits: usize) -> blst_p1 {
-    let count = points.len();
-    assert!(count >= 32 && nbits >= 1 && scalars.len() == count * nbits.div_ceil(8));
-    let mut out = blst_p1::default();
-    let points_run = [points.as_ptr(), std::ptr::null()];
-    let scalars_run = [scalars.as_ptr(), std::ptr::null()];
-    // SAFETY: lengths were checked above; the scratch space has the size blst
-    // asks for, in limbs.
-    unsafe {
-        let bytes = blst::blst_p1s_mult_pippenger_scratch_sizeof(count);
-        let mut scratch = vec![0 as blst::limb_t; bytes / size_of::<blst::limb_t>()];
-        blst::blst_p1s_mult_pippenger(
-            &mut out,
-            points_run.as_ptr(),
-            count,
-            scalars_run.as_ptr(),
-            nbits,
-            scratch.as_mut_ptr(),
-        );
-    }
-    out
-}
-
 /// Product of the Miller loops of all pairs; not for infinity, not for none.
 pub(super) fn miller_loop(ps: &[blst_p1_affine], qs: &[blst_p2_affine]) -> blst_fp12 {
     assert!(!ps.is_empty() && ps.len() == qs.len());

@@ -76,6 +76,11 @@ impl SecretBases {
         self.tables.is_empty()
     }
 
+    /// Bytes of the tables.
+    pub fn size(&self) -> usize {
+        size_of_val(self.tables.as_slice())
+    }
+
     /// `Σ scalars[i]·bases[i]` over the first `scalars.len()` bases.
     ///
     /// # Panics
