@@ -25,7 +25,7 @@ pub(super) fn digit(bytes: &[u8; 34], index: usize, width: usize) -> i32 {
     let low = index * width;
     // Bits low−1 .. low+width−1; below bit 0 stands a 0.
     let window = if low == 0 {
-        u32::from(bytes[0]) << 1
+        (u32::from(bytes[0]) | u32::from(bytes[1]) << 8) << 1
     } else {
         let at = (low - 1) / 8;
         let word = u32::from(bytes[at])
