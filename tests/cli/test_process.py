@@ -191,27 +191,28 @@ def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
     assert {"audit", "doctor", "demo"} <= names
 
 
-def cpu_s(*arguments: str, cwd: Path) -> float:
-    """Processor time of one command, the least of several runs."""
-    times = []
-    for _ in range(4):
+def quick(limit_s: float, *arguments: str, cwd: Path) -> bool:
+    """Whether a command can do with so much processor time; a busy machine gets more tries."""
+    for _ in range(8):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert spawn(*arguments, cwd=cwd).code == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
+        used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if used_s < limit_s:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("wallet", "pay", "--help")])
 def test_help_is_quick(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert cpu_s(*arguments, cwd=tmp_path) < 0.15
+    assert quick(0.15, *arguments, cwd=tmp_path)
 
 
 def test_opening_a_ledger_is_quick(opened: World) -> None:
-    assert cpu_s("--ledger", "ledger", "ledger", "show", cwd=opened.place) < 0.5
-    assert cpu_s("--ledger", "ledger", "audit", cwd=opened.place) < 0.5
+    assert quick(0.5, "--ledger", "ledger", "ledger", "show", cwd=opened.place)
+    assert quick(0.5, "--ledger", "ledger", "audit", cwd=opened.place)
     derivation_s = 0.4  # Argon2id with 64 MiB and three passes, at most
-    assert cpu_s(*ann("wallet", "show"), cwd=opened.place) < 0.5 + derivation_s
+    assert quick(0.5 + derivation_s, *ann("wallet", "show"), cwd=opened.place)
 
 
 def test_doctor(opened: World) -> None:

@@ -241,7 +241,6 @@ class World:
         purchase = self.purchase(amount_minor, **options)
         return submission(self.steps(wallet).spend(token, purchase))
 
-
     def forge_spend(
         self,
         wallet: Wallet,

@@ -20,6 +20,8 @@ from zkcredit.demo import plan
 from zkcredit.demo.cast import DAY_MS, LINE, Cast, Player
 from zkcredit.errors import CheckFailed, Refused, ZkCreditError
 from zkcredit.messages import StatementOpening
+from zkcredit.wallet import Wallet
+from zkcredit.wallet.state import decode_state, encode_state
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -251,6 +253,9 @@ class Play:
                 merchant.accept_payout(cast.ledger, order)
                 month.settled_minor += order.sum_minor
                 self.story.settlements += 1
+            for sale in merchant.sales:
+                if sale.settle_index is not None:
+                    sale.invoice = b""  # as with the wallets: only the past, and it is long
 
     # -- billing ---------------------------------------------------------------------------
 
@@ -293,7 +298,15 @@ class Play:
         month.billed_minor += document.bill_minor
         month.credited_minor += document.credits_minor
         month.paid_minor += document.payments_minor
-        player.wallet.line(LINE).documents.clear()
+        player.wallet = self._lean(player.wallet)
+
+    def _lean(self, wallet: Wallet) -> Wallet:
+        """The wallet without its past, which all wallets together would fill memory with."""
+        state = decode_state(wallet.dump())
+        state.history.clear()
+        for line in state.lines:
+            line.documents.clear()
+        return Wallet.load(encode_state(state), self._cast.clock)
 
     # -- common ----------------------------------------------------------------------------
 

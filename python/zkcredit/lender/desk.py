@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkcredit import digests
-from zkcredit.entries import Kind, LineStatement, OpenStatement, Submission
+from zkcredit.entries import Kind, LineStatement, OpenStatement, Statement, Submission
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
 from zkcredit.lender.store import LenderStore, Signature
 from zkcredit.messages import encode_message
@@ -186,7 +186,7 @@ def seal(key: bytes, ledger_id: bytes, statement: LineStatement, message: msgspe
 
 
 def check_entries(
-    ledger: LedgerView, registry: Registry, entries: Sequence[tuple[int, LineStatement]]
+    ledger: LedgerView, registry: Registry, entries: Sequence[tuple[int, Statement]]
 ) -> dict[int, ZkCreditError]:
     """Verifies the proofs of entries by their own evidence; the errors by entry index.
 

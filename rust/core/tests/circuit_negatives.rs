@@ -173,13 +173,28 @@ const TABLE: &[Row] = &[
         ],
     ),
     (
-        "spend.part-in-range",
+        "spend.parts-never-grow",
         At::ManyBuckets,
         &[
+            Witness(|s, _| buy(s, &[0, 0, 18])),
+            Witness(|s, _| buy(s, &[5, 6, 7])),
+            Witness(|s, _| buy(s, &[6, 5, 7])),
             Witness(|s, _| buy(s, &[-1_000, 1_018, 0])),
-            Witness(|s, _| buy(s, &[10, -1, 9])),
-            Witness(|s, _| buy(s, &[0, 118, -100])),
             Witness(|s, size| buy(s, &[1i128 << size.bits, 18 - (1i128 << size.bits), 0])),
+        ],
+    ),
+    (
+        "spend.last-part-in-range",
+        At::ManyBuckets,
+        &[
+            Witness(|s, _| buy(s, &[59, 59, -100])),
+            Witness(|s, _| buy(s, &[10, 9, -1])),
+            Witness(|s, size| {
+                buy(
+                    s,
+                    &[1i128 << (size.bits - 1), 18, -(1i128 << (size.bits - 1))],
+                )
+            }),
         ],
     ),
     (

@@ -208,6 +208,9 @@ fn degenerate_commitments_are_refused() {
     let result = sign_commitment(&stranger, &context, &good, &tweak, &[]);
     assert!(matches!(result, Err(Error::Misuse(_))));
     assert!(context.commit(&[Scalar::ONE]).is_err());
+    let short = SigningContext::new(key.public_key(), 2, HEADER).expect("few messages");
+    let result = sign_commitment(&key, &short, &good, &tweak, &[]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
 }
 
 /// Contexts of three issuers and `n` signatures, spread over them.

@@ -202,6 +202,12 @@ pub fn sign_commitment(
     if key.public_key() != context.key() {
         return Err(Error::Misuse("signing key of another context"));
     }
+    if context.message_generators.len() <= SERIAL_INDEX {
+        // The tweak would stand on a generator that is no message's.
+        return Err(Error::Misuse(
+            "a token has at least blind, owner and serial",
+        ));
+    }
     if adjustments
         .iter()
         .any(|(index, _)| *index >= context.message_generators.len())
