@@ -60,7 +60,7 @@ pub struct SigningContext {
     key: PublicKey,
     domain: Scalar,
     message_generators: Vec<G1Affine>,
-    message_bases: Arc<SecretBases>,
+    message_bases: Arc<OnceLock<SecretBases>>,
     base: E1Affine,
 }
 
@@ -79,7 +79,7 @@ impl SigningContext {
         Ok(SigningContext {
             key: key.clone(),
             domain,
-            message_bases: Arc::new(SecretBases::new(&generators)),
+            message_bases: Arc::default(),
             message_generators: generators,
             base,
         })
@@ -117,7 +117,10 @@ impl SigningContext {
         if messages.len() != self.message_generators.len() {
             return Err(Error::Misuse("wrong number of messages"));
         }
-        Ok(self.message_bases.msm(messages))
+        let bases = self
+            .message_bases
+            .get_or_init(|| SecretBases::new(&self.message_generators));
+        Ok(bases.msm(messages))
     }
 }
 

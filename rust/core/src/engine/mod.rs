@@ -15,6 +15,7 @@ pub mod prove;
 mod reduce;
 pub mod source;
 pub mod statement;
+mod tables;
 pub mod verify;
 
 pub use circuit::{Circuit, SignatureClause};

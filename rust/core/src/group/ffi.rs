@@ -34,6 +34,19 @@ macro_rules! wrap {
     };
 }
 
+/// Like `wrap!`, but the result goes where the caller wants it: copying what was just
+/// written in parts stalls the processor for as long as an addition takes.
+macro_rules! into {
+    ($(#[$doc:meta])* $name:ident = $call:ident($($arg:ident: $ty:ty),*) -> $out:ty) => {
+        $(#[$doc])*
+        #[inline]
+        pub(super) fn $name(out: &mut $out, $($arg: &$ty),*) {
+            // SAFETY: plain references to blst's own types, one separate output.
+            unsafe { blst::$call(out, $($arg),*) };
+        }
+    };
+}
+
 macro_rules! test {
     ($(#[$doc:meta])* $name:ident = $call:ident($ty:ty)) => {
         $(#[$doc])*
@@ -59,6 +72,16 @@ wrap!(/// Montgomery form to little-endian bytes.
     scalar_from_fr = blst_scalar_from_fr(a: blst_fr) -> blst_scalar);
 wrap!(/// Little-endian bytes to Montgomery form; the value must be below r.
     fr_from_scalar = blst_fr_from_scalar(a: blst_scalar) -> blst_fr);
+into!(/// Sum in Fp, constant time.
+    fp_add = blst_fp_add(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Difference in Fp, constant time.
+    fp_sub = blst_fp_sub(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Product in Fp, constant time.
+    fp_mul = blst_fp_mul(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Square in Fp, constant time.
+    fp_sqr = blst_fp_sqr(a: blst_fp) -> blst_fp);
+wrap!(/// Inverse in Fp, constant time; 0 for 0.
+    fp_inverse = blst_fp_inverse(a: blst_fp) -> blst_fp);
 wrap!(/// Complete addition on E(Fp), constant time.
     p1_add = blst_p1_add_or_double(a: blst_p1, b: blst_p1) -> blst_p1);
 wrap!(/// Complete mixed addition on E(Fp), constant time; all-zero `b` is infinity.
@@ -305,33 +328,6 @@ pub(super) fn p1s_to_affine(points: &[blst_p1]) -> Vec<blst_p1_affine> {
         let run = [points.as_ptr(), std::ptr::null()];
         // SAFETY: `run` stands for the contiguous `points`, `out` is as long.
         unsafe { blst::blst_p1s_to_affine(out.as_mut_ptr(), run.as_ptr(), points.len()) };
-    }
-    out
-}
-
-/// Bucket multiplication, variable time. `scalars` holds `nbits` bits each, in
-/// little-endian records of ⌈nbits/8⌉ bytes. At least 32 points, `nbits` ≥ 1:
-/// below 32 blst takes another path whose tables are wrong for points of tiny
-/// order.
-pub(super) fn p1s_pippenger(points: &[blst_p1_affine], scalars: &[u8], nbits: usize) -> blst_p1 {
-    let count = points.len();
-    assert!(count >= 32 && nbits >= 1 && scalars.len() == count * nbits.div_ceil(8));
-    let mut out = blst_p1::default();
-    let points_run = [points.as_ptr(), std::ptr::null()];
-    let scalars_run = [scalars.as_ptr(), std::ptr::null()];
-    // SAFETY: lengths were checked above; the scratch space has the size blst
-    // asks for, in limbs.
-    unsafe {
-        let bytes = blst::blst_p1s_mult_pippenger_scratch_sizeof(count);
-        let mut scratch = vec![0 as blst::limb_t; bytes / size_of::<blst::limb_t>()];
-        blst::blst_p1s_mult_pippenger(
-            &mut out,
-            points_run.as_ptr(),
-            count,
-            scalars_run.as_ptr(),
-            nbits,
-            scratch.as_mut_ptr(),
-        );
     }
     out
 }

@@ -9,6 +9,8 @@
 //!
 //! All `unsafe` code of the crate is in the private `ffi` module.
 
+mod batch_add;
+mod buckets;
 mod ffi;
 mod g1;
 mod g2;
@@ -25,7 +27,7 @@ pub use g2::{G2, G2Affine};
 pub use hash_to_curve::{
     expand_message_xmd, expand_message_xof, hash_to_g1, hash_to_g1_shake256, hash_to_g2,
 };
-pub use msm::{FixedBaseTable, msm, msm_128, sum_vartime};
+pub use msm::{FixedBaseTable, msm, msm_128, msm_mixed, sum_vartime};
 pub use pairing::{PreparedG2, pairing_product_is_one, pairing_product_is_one_once};
 pub use scalar::Scalar;
 pub(crate) use scalar::keygen;
