@@ -27,6 +27,7 @@ from zkcredit.entries import Kind, OpenStatement, Submission
 from zkcredit.errors import (
     ProofRefused,
     StateConflict,
+    StoreError,
     ZkCreditError,
 )
 from zkcredit.tokens import OPEN_ORIGIN, tweak
@@ -304,6 +305,22 @@ def test_signatures_are_frozen_before_they_leave(tmp_path: Path) -> None:
     assert world.ledger.reply(index) == reply
     (event,) = wallet.receive(world.ledger)
     assert event.status == "ready"
+
+
+def test_a_lender_whose_disk_is_full_lets_nothing_out() -> None:
+    world = World()
+    wallets = [world.holder(number) for number in range(24)]
+    receipts = [wallet.pay(world.ledger, 1, world.invoice(100)) for wallet in wallets]
+    connection = world.lender._store._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StoreError, match="full"):
+        world.lender.sign_pending(world.ledger)
+    assert [world.ledger.reply(receipt.index) for receipt in receipts] == [None] * 24
+    assert world.lender._store.signatures(world.token(wallet).serial for wallet in wallets) == {}
+    connection.execute("PRAGMA max_page_count=1000000")
+    world.answer(*wallets)
+    assert {wallet.line(1).available_minor for wallet in wallets} == {LIMIT - 100}
 
 
 def test_payments_are_frozen_with_the_reply() -> None:
