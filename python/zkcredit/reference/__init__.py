@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zkcredit.reference.audit import Report, audit
+    from zkcredit.reference.auditing import Report, audit
     from zkcredit.reference.circuit import Circuit, compile_circuit, load
     from zkcredit.reference.engine import Statement, verify
     from zkcredit.reference.source import Memory, Source
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _PLACES = {
     "Circuit": "circuit",
     "Memory": "source",
-    "Report": "audit",
+    "Report": "auditing",
     "Source": "source",
     "Statement": "engine",
-    "audit": "audit",
+    "audit": "auditing",
     "compile_circuit": "circuit",
     "load": "circuit",
     "verify": "engine",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from zkcredit.errors import MalformedInput, ProofRefused
 from zkcredit.reference import g1, generators, hashing, pairing
 
 
+@functools.lru_cache(maxsize=256)
 def decode_key(key: bytes) -> pairing.Point2:
     """An issuer's public key of 96 bytes; raises MalformedInput."""
     return pairing.decode(key, "issuer key")
@@ -22,6 +24,7 @@ def domain(key: bytes, header: bytes, count: int) -> int:
     return int.from_bytes(hashing.expand(data, api_id + b"H2S_", 48), "big") % g1.R
 
 
+@functools.lru_cache(maxsize=256)
 def base(key: bytes, header: bytes, count: int) -> g1.Point:
     """``P1 + domain·Q1``."""
     product = g1.multiply(generators.bbs_domain_base(), domain(key, header, count))
