@@ -49,14 +49,18 @@ class Commitment:
 
 @dataclass(frozen=True)
 class Circuit:
-    """An instantiated relation: forms are over the positions of responses."""
+    """An instantiated relation: forms are over the positions of responses.
+
+    ``responses`` says of each what it is: a secret (``due[0]``), a bit of a range
+    (``id[0].3``), or ``name.u``, ``name.t``, ``name.r`` of a signature.
+    """
 
     name: str
     version: int
     parameters: Mapping[str, int]
     publics: tuple[str, ...]
     labels: tuple[str, ...]
-    responses: int
+    responses: tuple[str, ...]
     vector: tuple[int, ...]
     signatures: tuple[Signature, ...]
     commitments: tuple[Commitment, ...]
@@ -68,7 +72,7 @@ class Circuit:
         lines += [f"parameter {name} {self.parameters[name]}" for name in sorted(self.parameters)]
         lines += [f"public {name}" for name in self.publics]
         lines += [f"label {name}" for name in self.labels]
-        lines.append(f"responses {self.responses}")
+        lines.append(f"responses {len(self.responses)}")
         lines.append("vector " + " ".join(map(str, self.vector)))
         for item in self.signatures:
             lines.append(f"signature {item.name} u={item.u} t={item.t} r={item.r}")
@@ -94,7 +98,7 @@ class Circuit:
     @property
     def proof_length(self) -> int:
         """Number of bytes of a proof."""
-        return 96 * self.point_count + 32 * (self.responses + (1 if self.quadratics else 0))
+        return 96 * self.point_count + 32 * (len(self.responses) + (1 if self.quadratics else 0))
 
 
 def load(name: str, parameters: Mapping[str, int]) -> Circuit:
@@ -130,7 +134,7 @@ class _Compiler:
     source: Mapping[str, Any]
     numbers: Mapping[str, int]
     scope: dict[str, Any] = field(default_factory=dict)
-    count: int = 0
+    names: list[str] = field(default_factory=list)
     secrets: list[int] = field(default_factory=list)
     committed: set[int] = field(default_factory=set)
     bits: list[int] = field(default_factory=list)
@@ -141,16 +145,23 @@ class _Compiler:
     def run(self) -> Circuit:
         if set(self.source["parameters"]) != set(self.numbers):
             raise MalformedInput(f"the parameters are {self.source['parameters']}")
+        self._check_ids()
         publics = self._publics()
         self._secrets()
         for block in self.source.get("constraint", []):
             self._constraint(block)
         signatures = [self._signature(block) for block in self.source.get("signature", [])]
-        if self.count > VARIABLES_MAX:
+        if len(self.names) > VARIABLES_MAX:
             raise MalformedInput(f"a circuit has at most {VARIABLES_MAX} variables")
         for name, equation in self.linears:
             self._eliminate(name, equation)
         return self._finish(publics, signatures)
+
+    def _check_ids(self) -> None:
+        kinds = ("signature", "commitment", "constraint")
+        ids = [block["id"] for kind in kinds for block in self.source.get(kind, [])]
+        if len(set(ids)) != len(ids):
+            raise MalformedInput("an id is used twice")
 
     # --- declarations --------------------------------------------------------------
 
@@ -160,16 +171,19 @@ class _Compiler:
             self.scope[name] = Polynomial(Form(publics={position: 1}))
         return names
 
-    def _variable(self) -> int:
-        self.count += 1
-        return self.count - 1
+    def _variable(self, name: str) -> int:
+        self.names.append(name)
+        return len(self.names) - 1
 
     def _secrets(self) -> None:
         for block in self.source.get("secret", []):
             if not self._applies(block, self.numbers):
                 continue
-            size = expressions.integer(block["size"], self.numbers) if "size" in block else 1
-            numbers = [self._variable() for _ in range(size)]
+            names = [block["name"]]
+            if "size" in block:
+                size = expressions.integer(block["size"], self.numbers)
+                names = [f"{block['name']}[{j}]" for j in range(size)]
+            numbers = [self._variable(name) for name in names]
             self.secrets += numbers
             if block.get("committed", False):
                 self.committed.update(numbers)
@@ -187,14 +201,14 @@ class _Compiler:
             return
         loops: list[Mapping[str, int]] = [self.numbers]
         if "for" in block:
-            name, _, size = str(block["for"]).partition(" in ")
-            loops = [
-                {**self.numbers, name.strip(): j}
-                for j in range(expressions.integer(size, self.numbers))
-            ]
-        for numbers in loops:
+            name, _, text = str(block["for"]).partition(" in ")
+            size = expressions.integer(text, self.numbers)
+            if size < 0 or name.strip() in {*self.scope, *self.numbers}:
+                raise MalformedInput(f"{block['for']!r} is no loop")
+            loops = [{**self.numbers, name.strip(): j} for j in range(size)]
+        for turn, numbers in enumerate(loops):
             if "range" in block:
-                self._range(block, numbers)
+                self._range(block, numbers, turn)
             else:
                 self._zero(block["id"], expressions.sides(block["assert"], self.scope, numbers))
 
@@ -204,14 +218,14 @@ class _Compiler:
         else:
             self.linears.append((name, value.linear))
 
-    def _range(self, block: Mapping[str, Any], numbers: Mapping[str, int]) -> None:
+    def _range(self, block: Mapping[str, Any], numbers: Mapping[str, int], turn: int) -> None:
         value = expressions.polynomial(block["range"], self.scope, numbers)
         width = expressions.integer(block["bits"], numbers)
         if value.products or not 1 <= width <= RANGE_BITS_MAX:
             raise MalformedInput(f"{block['id']} is no range of 1..{RANGE_BITS_MAX} bits")
         form = value.linear
         for place in range(width):
-            number = self._variable()
+            number = self._variable(f"{block['id']}[{turn}].{place}")
             self.bits.append(number)
             bit = Form({number: 1})
             form = form.plus(bit, -(1 << place))
@@ -221,7 +235,7 @@ class _Compiler:
         self.linears.append((block["id"], form))
 
     def _signature(self, block: Mapping[str, Any]) -> Signature:
-        u, t, r = self._variable(), self._variable(), self._variable()
+        u, t, r = (self._variable(f"{block['name']}.{part}") for part in "utr")
         product = (Form({u: 1}), Form({r: 1}))
         self.quadratics.append((block["id"], Polynomial(Form(constant=R - 1), (product,))))
         return Signature(block["name"], u, t, r, self._messages(block["messages"]))
@@ -239,8 +253,6 @@ class _Compiler:
         equation = self._reduce(equation)
         pivot = self._pivot(equation)
         if pivot is None:
-            if equation == Form():
-                return
             raise MalformedInput(f"{name} cannot be solved for a variable")
         factor = equation.variables[pivot]
         rest = equation.plus(Form({pivot: 1}), -factor)
@@ -263,7 +275,7 @@ class _Compiler:
     # --- result --------------------------------------------------------------------
 
     def _finish(self, publics: tuple[str, ...], signatures: list[Signature]) -> Circuit:
-        kept = [number for number in range(self.count) if number not in self.defined]
+        kept = [number for number in range(len(self.names)) if number not in self.defined]
         positions = {number: position for position, number in enumerate(kept)}
 
         def final(form: Form) -> Form:
@@ -277,7 +289,7 @@ class _Compiler:
             parameters=dict(self.numbers),
             publics=publics,
             labels=self._labels(),
-            responses=len(kept),
+            responses=tuple(self.names[number] for number in kept),
             vector=tuple(positions[n] for n in kept if n in in_vector),
             signatures=tuple(
                 Signature(
@@ -294,6 +306,7 @@ class _Compiler:
             ),
             quadratics=tuple((name, value.map(final)) for name, value in self.quadratics),
         )
+        _check_use(circuit)
         _check_binding(circuit)
         return circuit
 
@@ -324,6 +337,22 @@ def _linear(value: Polynomial, text: str) -> Form:
     return value.linear
 
 
+def _forms(value: Polynomial) -> list[Form]:
+    return [value.linear, *(form for pair in value.products for form in pair)]
+
+
+def _check_use(circuit: Circuit) -> None:
+    """Every response occurs somewhere."""
+    forms = [form for item in circuit.signatures for form in item.messages]
+    forms += [form for item in circuit.commitments for _, form in item.terms]
+    forms += [form for _, value in circuit.quadratics for form in _forms(value)]
+    used = {position for form in forms for position in form.variables}
+    used.update(item.t for item in circuit.signatures)
+    for position, name in enumerate(circuit.responses):
+        if position not in used:
+            raise MalformedInput(f"nothing uses {name}")
+
+
 def _check_binding(circuit: Circuit) -> None:
     """Every response in a quadratic is fixed before the challenge.
 
@@ -337,6 +366,5 @@ def _check_binding(circuit: Circuit) -> None:
             if len(form.variables) == 1:
                 bound.update(form.variables)
     for name, value in circuit.quadratics:
-        forms = [value.linear, *(form for pair in value.products for form in pair)]
-        if any(set(form.variables) - bound for form in forms):
+        if any(set(form.variables) - bound for form in _forms(value)):
             raise MalformedInput(f"{name} uses a variable that nothing binds")

@@ -103,7 +103,7 @@ def decode(circuit: Circuit, data: bytes) -> Proof:
         signatures=signatures,
         commitments=[next(points) for _ in circuit.commitments],
         vector=(next(points), next(points)) if circuit.quadratics else None,
-        responses=scalars[: circuit.responses],
+        responses=scalars[: len(circuit.responses)],
         z=scalars[-1] if circuit.quadratics else 0,
         messages=data[96 * len(circuit.commitments) : cut],
     )
@@ -140,15 +140,18 @@ class Check:
 
         return cls(statement, proof, publics, challenge(absorbed()))
 
-    def equations(self) -> Iterator[tuple[str, g1.Point]]:
-        """Name and left side of each equation; all must vanish but for torsion."""
+    def equations(self) -> Iterator[tuple[str, g1.Point, g1.Point]]:
+        """Name of each equation, the prover's first message and the sum of all else.
+
+        Both together must vanish but for torsion.
+        """
         circuit = self.statement.circuit
         for place, signature in enumerate(circuit.signatures):
-            yield f"signature {signature.name}", self._signature(place, signature)
+            yield f"signature {signature.name}", *self._signature(place, signature)
         for place, item in enumerate(circuit.commitments):
-            yield f"commitment {item.point}", self._commitment(place, item)
+            yield f"commitment {item.point}", *self._commitment(place, item)
         if circuit.quadratics:
-            yield "vector", self._vector()
+            yield "vector", *self._vector()
 
     def pairings(self) -> Iterator[tuple[str, list[tuple[g1.Point, pairing.Point2]]]]:
         """Name and pairs of each product of pairings that must be one."""
@@ -169,7 +172,7 @@ class Check:
             values.append(total % g1.R)
         return values
 
-    def _signature(self, place: int, item: Signature) -> g1.Point:
+    def _signature(self, place: int, item: Signature) -> tuple[g1.Point, g1.Point]:
         c, f = self.challenge, self.proof.responses
         key, header = self.statement.keys[place]
         a_bar, b_bar, t_point = self.proof.signatures[place]
@@ -177,16 +180,16 @@ class Check:
         points = [bbs.base(key, header, count), b_bar, a_bar, *generators.bbs_messages(count)]
         factors = [c, -f[item.u], -f[item.t]]
         factors += [form.at(f, self.publics, c) for form in item.messages]
-        return _equation(t_point, points, factors)
+        return t_point, _sum(points, factors)
 
-    def _commitment(self, place: int, item: Commitment) -> g1.Point:
+    def _commitment(self, place: int, item: Commitment) -> tuple[g1.Point, g1.Point]:
         c, f = self.challenge, self.proof.responses
         points = [self.proof.statement_points[item.point]]
         factors = [c]
         for base, form in item.terms:
             points.append(self._base(base))
             factors.append(-form.at(f, self.publics, c))
-        return _equation(self.proof.commitments[place], points, factors)
+        return self.proof.commitments[place], _sum(points, factors)
 
     def _base(self, base: str) -> g1.Point:
         kind, _, name = base.partition("/")
@@ -198,9 +201,9 @@ class Check:
             )
         return generators.named(name)
 
-    def _vector(self) -> g1.Point:
+    def _vector(self) -> tuple[g1.Point, g1.Point]:
         assert self.proof.vector is not None
-        b_point, a_point = self.proof.vector[1], self.proof.vector[0]
+        a_point, b_point = self.proof.vector
         circuit, f = self.statement.circuit, self.proof.responses
         points = [b_point, generators.vector_blinding()]
         factors = [self.challenge, -self.proof.z]
@@ -210,18 +213,18 @@ class Check:
         for place, value in enumerate(self.quadratics()):
             points.append(generators.named(f"K/{place}"))
             factors.append(-value)
-        return _equation(a_point, points, factors)
+        return a_point, _sum(points, factors)
 
 
-def _equation(start: g1.Point, points: Sequence[g1.Point], factors: Sequence[int]) -> g1.Point:
-    return g1.add(start, g1.sum_of_multiples(points, [factor % g1.R for factor in factors]))
+def _sum(points: Sequence[g1.Point], factors: Sequence[int]) -> g1.Point:
+    return g1.sum_of_multiples(points, [factor % g1.R for factor in factors])
 
 
 def verify(statement: Statement, data: bytes) -> None:
     """Raises MalformedInput or ProofRefused (with the name of the check) unless it holds."""
     check = Check.of(statement, data)
-    for name, value in check.equations():
-        if not g1.is_identity(g1.clear_cofactor(value)):
+    for name, first, others in check.equations():
+        if not g1.is_identity(g1.clear_cofactor(g1.add(first, others))):
             raise ProofRefused(f"the equation of {name} does not hold")
     for name, pairs in check.pairings():
         if not pairing.product_is_one(pairs):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Mapping, Sequence
 
 from zkcredit.errors import MalformedInput
@@ -17,13 +18,14 @@ Value = Polynomial | Sequence[Polynomial]
 Scope = Mapping[str, Value]
 
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
-_COMPARE = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
-    ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-}  # fmt: skip
+_COMPARE = {ast.Eq: operator.eq, ast.Lt: operator.lt, ast.Gt: operator.gt}
+_NUMBER_LIMIT = 1 << 63
+_ODD_NUMBER = re.compile(r"(?<![A-Za-z0-9_])[0-9]+[A-Za-z_.]")
 
 
 def _parse(text: str) -> ast.expr:
+    if _ODD_NUMBER.search(text):
+        raise MalformedInput(f"{text!r} holds a number that is not plainly decimal")
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
@@ -40,6 +42,8 @@ def integer(text: object, numbers: Mapping[str, int]) -> int:
 def _integer(node: ast.expr, numbers: Mapping[str, int]) -> int:
     match node:
         case ast.Constant(value=int(value)) if not isinstance(value, bool):
+            if value >= _NUMBER_LIMIT:
+                raise MalformedInput(f"{value} is too large")
             return value
         case ast.Name(id=name) if name in numbers:
             return numbers[name]

@@ -98,13 +98,15 @@ class Polynomial:
         return Polynomial(self.linear.times(factor), products)
 
     def multiply(self, other: Polynomial) -> Polynomial:
-        """The product; raises MalformedInput above degree two."""
-        if not other.products and other.linear.is_constant:
-            return self.times(other.linear.constant)
-        if not self.products and self.linear.is_constant:
-            return other.times(self.linear.constant)
+        """The product; MalformedInput if a factor is a product or only publics."""
         if self.products or other.products:
             raise MalformedInput("an expression has a degree above two")
+        if other.linear.is_constant:
+            return self.times(other.linear.constant)
+        if self.linear.is_constant:
+            return other.times(self.linear.constant)
+        if not self.linear.variables or not other.linear.variables:
+            raise MalformedInput("a public alone may not be a factor")
         return Polynomial(Form(), ((self.linear, other.linear),))
 
     def map(self, change: Callable[[Form], Form]) -> Polynomial:

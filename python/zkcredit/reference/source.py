@@ -107,7 +107,9 @@ class Folder:
 
     def _query(self, text: str, *values: int) -> Iterator[tuple[Any, ...]]:
         try:
-            address = f"{self._database.absolute().as_uri()}?mode=ro"
+            # Without a write-ahead log nobody writes: then no file appears beside it either.
+            at_rest = not self._database.with_name("ledger.db-wal").exists()
+            address = f"{self._database.absolute().as_uri()}?mode=ro{'&immutable=1' * at_rest}"
             with closing(sqlite3.connect(address, uri=True)) as connection:
                 yield from connection.execute(text, values)
         except sqlite3.Error as error:
