@@ -19,6 +19,10 @@ const WIDEST: usize = 15;
 /// of a round stay in the cache.
 const TOGETHER: usize = 16_384;
 
+/// How many points ahead of the addition the next ones are asked for: in bucket order
+/// they are spread over memory.
+const AHEAD: usize = 12;
+
 /// Points with scalars as padded little-endian bytes.
 pub(super) struct Terms<'a> {
     /// The points.
@@ -68,6 +72,9 @@ impl Terms<'_> {
             self.sort(window, width, &mut members, &mut sizes);
         }
         let member = |at: usize| {
+            if let Some(later) = members.get(at + AHEAD) {
+                ffi::prefetch(&self.points[(later >> 1) as usize]);
+            }
             let member: u32 = members[at];
             (&self.points[(member >> 1) as usize], member & 1 == 1)
         };

@@ -107,8 +107,6 @@ wrap!(/// The final exponentiation.
 wrap!(/// SSWU map of two field elements to G1, cofactor cleared (RFC 9380 §8.8.1).
     map_to_g1 = blst_map_to_g1(u: blst_fp, v: blst_fp) -> blst_p1);
 
-test!(/// Whether the value is below r.
-    scalar_is_canonical = blst_scalar_fr_check(blst_scalar));
 test!(/// Whether the point is infinity.
     p1_is_inf = blst_p1_is_inf(blst_p1));
 test!(/// Whether the point has order dividing r.
@@ -121,6 +119,23 @@ test!(/// Whether the point has order dividing r.
     p2_affine_in_g2 = blst_p2_affine_in_g2(blst_p2_affine));
 test!(/// Whether the value is 1.
     fp12_is_one = blst_fp12_is_one(blst_fp12));
+
+/// Asks for a point to be brought into the cache. Does nothing but that.
+#[inline]
+pub(super) fn prefetch(p: &blst_p1_affine) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let (first, last) = (&raw const p.x.l[0], &raw const p.y.l[5]);
+        // SAFETY: a hint; both addresses are inside the point, and nothing is read.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(first.cast());
+            _mm_prefetch::<_MM_HINT_T0>(last.cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
 
 /// Negates in Fr if `flag`, constant time.
 #[inline]
@@ -146,15 +161,6 @@ pub(super) fn fr_from_limbs(limbs: &[u64; 4]) -> blst_fr {
     let mut out = blst_fr::default();
     // SAFETY: blst reads exactly four limbs.
     unsafe { blst::blst_fr_from_uint64(&mut out, limbs.as_ptr()) };
-    out
-}
-
-/// 32 bytes, big-endian, as they are.
-#[inline]
-pub(super) fn scalar_from_be(bytes: &[u8; 32]) -> blst_scalar {
-    let mut out = blst_scalar::default();
-    // SAFETY: blst reads exactly 32 bytes.
-    unsafe { blst::blst_scalar_from_bendian(&mut out, bytes.as_ptr()) };
     out
 }
 

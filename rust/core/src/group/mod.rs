@@ -20,6 +20,7 @@ mod ops;
 mod pairing;
 mod scalar;
 mod secret_bases;
+mod subgroup;
 mod windows;
 
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
@@ -32,6 +33,7 @@ pub use pairing::{PreparedG2, pairing_product_is_one, pairing_product_is_one_onc
 pub use scalar::Scalar;
 pub(crate) use scalar::keygen;
 pub use secret_bases::SecretBases;
+pub use subgroup::all_in_subgroup;
 
 /// Bytes shown as lower-case hexadecimal digits.
 struct Hex<'a>(&'a [u8]);

@@ -38,7 +38,7 @@ pub(super) fn digit(bytes: &[u8; 34], index: usize, width: usize) -> i32 {
 }
 
 /// The group order r, little-endian limbs.
-const ORDER: [u64; 4] = [
+pub(super) const ORDER: [u64; 4] = [
     0xffff_ffff_0000_0001,
     0x53bd_a402_fffe_5bfe,
     0x3339_d808_09a1_d805,
