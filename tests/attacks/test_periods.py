@@ -25,6 +25,7 @@ def test_an_old_periods_token_buys_nothing() -> None:
         world.ledger.submit(early)
     with refused("period-not-current"), unchanged(world.ledger):
         wallet.pay(world.ledger, 1, world.invoice(100))
+    assert wallet.line(1).pending is None  # the wallet has not even proved it
     for step in ("refresh", "update"):
         made = submission(getattr(world.steps(wallet), step)(world.token(wallet)))
         with refused("period-not-current"), unchanged(world.ledger):
