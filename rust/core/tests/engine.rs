@@ -81,3 +81,11 @@ fn timings() {
         println!("batch {n} on one: {:?} each", t.elapsed() / n as u32);
     }
 }
+
+#[test]
+fn witnesses_and_provers_do_not_print() {
+    let scenario = Scenario::new("spend", DEFAULT);
+    assert_eq!(format!("{:?}", scenario.witness), "Witness([REDACTED])");
+    let prover = scenario.prover().expect("a true witness");
+    assert_eq!(format!("{prover:?}"), "Prover(spend, [REDACTED])");
+}
