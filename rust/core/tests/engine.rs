@@ -83,6 +83,14 @@ fn timings() {
     }
 }
 
+#[test]
+fn witnesses_and_provers_do_not_print() {
+    let scenario = Scenario::new("spend", DEFAULT);
+    assert_eq!(format!("{:?}", scenario.witness), "Witness([REDACTED])");
+    let prover = scenario.prover().expect("a true witness");
+    assert_eq!(format!("{prover:?}"), "Prover(spend, [REDACTED])");
+}
+
 /// From 128 stored points on they are tested for the subgroup together.
 #[test]
 fn a_tainted_claim_is_found_in_a_large_batch() {
