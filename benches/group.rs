@@ -94,7 +94,7 @@ fn points(c: &mut Criterion) {
         b.iter(|| black_box(&points[7]).is_in_subgroup())
     });
     group.sample_size(10);
-    for n in [64usize, 128, 256, 1024, 4096] {
+    for n in [64usize, 192, 256, 1024, 4096] {
         group.throughput(Throughput::Elements(n as u64));
         group.bench_function(BenchmarkId::new("subgroup test of many", n), |b| {
             b.iter(|| all_in_subgroup(black_box(&points[..n])));
