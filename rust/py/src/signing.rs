@@ -207,7 +207,7 @@ pub fn verify_commitment_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> 
             signature,
         })
         .collect();
-    let culprits = py.detach(|| verify_commitments(&signed));
+    let culprits = py.detach(|| verify_commitments(&signed)).map_err(raise)?;
     bad.extend(culprits.into_iter().map(|i| decoded[i].0));
     bad.sort_unstable();
     if bad.is_empty() {
