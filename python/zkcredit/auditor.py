@@ -22,19 +22,27 @@ from zkcredit.entries import (
     BillingStatement,
     Entry,
     Kind,
+    LineStatement,
     OpenStatement,
-    RefreshStatement,
     SettleStatement,
     SpendStatement,
     Statement,
     Submission,
 )
 from zkcredit.entries import NullifyingStatement as Nullifying
-from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, ZkCreditError
+from zkcredit.errors import (
+    CallerError,
+    CheckFailed,
+    MalformedInput,
+    ProofRefused,
+    Refused,
+    ZkCreditError,
+)
 from zkcredit.ledger import OwedReply, log, rules, verify
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, VerifierKey
 from zkcredit.ledger.registry import PublishedTerms, Registry
+from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.sums import Row, Sums, TotalCheck
 
 BATCH = 1_024
@@ -239,7 +247,7 @@ class _Audit:
         self._owed: list[OwedReply] = []
         self._purchases = _Queue(self)
         self._others = _Queue(self)
-        self._public: list[tuple[int, SpendStatement | RefreshStatement, bytes]] = []
+        self._replies: list[tuple[int, LineStatement, bytes]] = []
         self._purchase_s = 0.0
 
     def _pin(self, note: str | None, what: str) -> int | None:
@@ -260,7 +268,7 @@ class _Audit:
             raise CheckFailed(f"the log ends after {self._frontier.size} of {self._size} entries")
         self._run_purchases()
         self._others.run()
-        self._run_public()
+        self._run_replies()
         totals, claims, bills = self._sums.check() if self._sums_wanted else ([], 0, 0)
         limit_ms = self._last_ms if now_ms is None else now_ms
         faults = [item for item in self._owed if item.due_ms < limit_ms]
@@ -336,25 +344,25 @@ class _Audit:
         if reply is None:
             due_ms = self._last_ms + published.terms.sign_within_ms
             self._owed.append(OwedReply(index, published.issuer_id, statement.KIND, due_ms))
-        elif isinstance(statement, SpendStatement | RefreshStatement):
-            self._public.append((index, statement, reply))
-            if len(self._public) >= BATCH:
-                self._run_public()
+        else:
+            self._replies.append((index, statement, reply))
+            if len(self._replies) >= BATCH:
+                self._run_replies()
 
     def _run_purchases(self) -> None:
         started = time.perf_counter()
         self._purchases.run()
         self._purchase_s += time.perf_counter() - started
 
-    def _run_public(self) -> None:
-        items, self._public = self._public, []
+    def _run_replies(self) -> None:
+        items, self._replies = self._replies, []
         try:
-            verify.verify_public_signatures(self._registry, [item[1:] for item in items])
-        except Refused as error:
-            bad = [items[offset][0] for offset in getattr(error, "indexes", ())]
-            raise CheckFailed(f"public signatures of entries {bad} do not verify") from error
-        except MalformedInput as error:
-            raise CheckFailed(f"a public signature is malformed: {error}") from error
+            verify_replies(self._registry, [item[1:] for item in items])
+        except ProofRefused as error:
+            bad = [items[offset][0] for offset in error.indexes]
+            raise CheckFailed(f"replies to entries {bad} are not their issuer's") from error
+        except (Refused, MalformedInput) as error:
+            raise CheckFailed(f"a reply is malformed: {error}") from error
 
     def batch(self) -> verify.Batch:
         """An empty batch over the registry as it is while entries are added."""

@@ -57,6 +57,11 @@ def approval_digest(ledger_id: bytes, statement: bytes, memo: bytes) -> bytes:
     return _derive("open approval", ledger_id + statement + memo)
 
 
+def sealed_reply_digest(ledger_id: bytes, statement: bytes, sealed: bytes) -> bytes:
+    """What an issuer signs of a sealed reply; ``statement`` is the statement's hash."""
+    return _derive("sealed reply", ledger_id + statement + sealed)
+
+
 def engine_context(statement: bytes, memo: bytes) -> bytes:
     """The context that binds a proof to its whole statement and memo."""
     return _derive("context", len(statement).to_bytes(4, "big") + statement + memo)

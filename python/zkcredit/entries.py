@@ -418,8 +418,12 @@ class Entry:
 
     def encode(self) -> bytes:
         """Version, timestamp (8 bytes), evidence hash (32) and statement."""
+        return self.encode_with(self.statement.encode())
+
+    def encode_with(self, statement: bytes) -> bytes:
+        """The same where the encoded statement is at hand already."""
         writer = Writer().u8(VERSION).u64(self.timestamp_ms).fixed(self.evidence_hash, 32)
-        data = writer.finish() + self.statement.encode()
+        data = writer.finish() + statement
         if len(data) > ENTRY_MAX_BYTES:
             raise CallerError(f"entry is longer than {ENTRY_MAX_BYTES} bytes")
         return data

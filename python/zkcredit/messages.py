@@ -387,3 +387,15 @@ def unsigned(kind: type[_T], **fields: Any) -> _T:
 def signed(message: _T, signature: bytes) -> _T:
     """The same message with its signature."""
     return msgspec.structs.replace(message, signature=signature)
+
+
+def prepare_types(*kinds: type[msgspec.Struct]) -> None:
+    """Has msgspec look at these types now, while nobody else does.
+
+    It does so on first use otherwise, and two threads that do it at once crash the process.
+    """
+    for kind in kinds:
+        msgspec.json.Decoder(kind, dec_hook=_read_bytes)
+
+
+prepare_types(*_Message.__subclasses__())

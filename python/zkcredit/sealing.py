@@ -43,7 +43,7 @@ def seal_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, plaintext: b
 
 
 def open_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, sealed: bytes) -> bytes:
-    """The plaintext of a reply; CheckFailed if it is for another statement or key."""
+    """The plaintext of a sealed reply; CheckFailed if it is for another statement or key."""
     return _open(key, sealed, ledger_id + statement_hash, "the lender's reply")
 
 

@@ -18,7 +18,7 @@ from zkcredit.auditor import audit
 from zkcredit.ledger import Operator
 
 SUPPORT = Path(__file__).parent.parent / "support"
-ROUNDS = 8
+ROUNDS = 6
 
 
 def start_writer(folder: Path, name: str, batch: int, output: Path) -> subprocess.Popen[bytes]:
@@ -66,6 +66,7 @@ def check(folder: Path, outputs: list[Path]) -> int:
         return report.size
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("batch", [1, 40])
 def test_kill_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     stub_engine(monkeypatch)

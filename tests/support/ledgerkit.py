@@ -19,6 +19,7 @@ from zkcredit.entries import (
     BillingStatement,
     IssuerStatement,
     Kind,
+    LineStatement,
     MerchantStatement,
     OpenStatement,
     PeriodAction,
@@ -70,16 +71,15 @@ def stub_engine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         if bad:
             raise ProofRefused("toy proof", bad)
 
-    def verify_signatures(items: Sequence[tuple[Any, Any, int, Any, bytes]]) -> None:
-        bad = [i for i, item in enumerate(items) if item[4] != tag(("signature", *item[3]), 80)]
+    def verify_signatures(items: Sequence[tuple[Any, Any, int, bytes, bytes, bytes]]) -> None:
+        bad = [i for i, item in enumerate(items) if item[5] != tag(("signature", *item[3:5]), 80)]
         if bad:
             raise ProofRefused("toy signature", bad)
 
     monkeypatch.setattr("zkcredit.relations.engine_statement", engine_statement)
     monkeypatch.setattr(_native, "verify_batch", verify_batch)
-    monkeypatch.setattr(_native, "serial_tweak", lambda nullifier, _: nullifier)
-    monkeypatch.setattr(_native, "adjust_commitment", lambda point, tweak: (tweak, point))
-    monkeypatch.setattr(_native, "verify_commitment_signatures", verify_signatures)
+    monkeypatch.setattr(_native, "check_issuer_key", lambda _: None)
+    monkeypatch.setattr(_native, "verify_public_signatures", verify_signatures)
     return calls
 
 
@@ -187,6 +187,12 @@ class World:
             "claims": tuple((index, payee_key(name)) for index, name in claims),
         }
         return SettleStatement(**values | changes)
+
+    def sealed(self, statement: LineStatement, body: bytes) -> bytes:
+        """A sealed reply of the issuer: any body with its signature."""
+        statement_hash = digests.statement_hash(statement.encode())
+        digest = digests.sealed_reply_digest(self.ledger.ledger_id, statement_hash, body)
+        return body + self.issuer_key.sign(digest)
 
     def prove(self, statement: Statement, note: object = 0) -> Submission:
         """A submission with a toy proof; ``note`` varies the memo."""

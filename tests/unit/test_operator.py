@@ -189,7 +189,8 @@ def test_one_batch_may_build_on_itself(calls: SimpleNamespace) -> None:
 def test_replies(world: World) -> None:
     spends = [world.spend(i) for i in range(3)]
     first = [world.submit(s).index for s in spends]
-    opened = world.submit(world.opening("a")).index
+    opening = world.opening("a")
+    opened = world.submit(opening).index
     assert world.ledger.unanswered(world.issuer_id) == [*first, opened]
     replies = [(i, toy_signature(s)) for i, s in zip(first, spends, strict=True)]
     bad = [*replies[:2], (first[2], bytes(80))]
@@ -197,7 +198,11 @@ def test_replies(world: World) -> None:
         world.ledger.post_replies(bad)
     assert caught.value.indexes == (2,)
     assert list(world.ledger.replies()) == []
-    sealed = (opened, b"sealed" * 10)
+    sealed = (opened, world.sealed(opening, b"sealed" * 10))
+    for forged in (bytes(200), world.sealed(world.opening("b"), b"sealed" * 10)):
+        with pytest.raises(ProofRefused) as caught:
+            world.ledger.post_replies([*replies, (opened, forged)])
+        assert caught.value.indexes == (3,)
     world.ledger.post_replies([*replies, sealed, sealed])
     world.ledger.post_replies([*replies, sealed])
     assert list(world.ledger.replies()) == [*replies, sealed]
@@ -206,7 +211,7 @@ def test_replies(world: World) -> None:
     assert world.ledger.unanswered(world.issuer_id) == []
     assert world.ledger.owed(1 << 62) == []
     for index, reply, error in (
-        (opened, b"another" * 10, StateConflict),
+        (opened, world.sealed(opening, b"another" * 10), StateConflict),
         (opened, b"short", MalformedInput),
         (first[0], b"short", MalformedInput),
         (0, b"x" * 80, CallerError),
@@ -214,9 +219,11 @@ def test_replies(world: World) -> None:
     ):
         with pytest.raises(error):
             world.ledger.post_replies([(index, reply)])
-    twice = world.submit(world.opening("b")).index
+    again = world.opening("b")
+    twice = world.submit(again).index
+    bodies = (world.sealed(again, b"one" * 20), world.sealed(again, b"two" * 20))
     with pytest.raises(StateConflict):
-        world.ledger.post_replies([(twice, b"one" * 20), (twice, b"two" * 20)])
+        world.ledger.post_replies([(twice, body) for body in bodies])
     assert world.ledger.reply(twice) is None
 
 

@@ -79,9 +79,14 @@ def waves(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
 
 
 class BatchIndex:
-    """The rules' index over the store, read in bulk for the statements of one batch."""
+    """The rules' index over the store, read in bulk for the statements of one batch.
+
+    ``size`` is the size of the log before anything was read: as long as the log
+    has not grown since, what was read still holds.
+    """
 
     def __init__(self, store: Store, registry: Registry, batch: Sequence[Candidate]) -> None:
+        self.size = store.coordinator().size
         self._store = store
         self._registry = registry
         statements = [candidate.statement for candidate in batch]
@@ -124,6 +129,10 @@ class BatchIndex:
             published = self._registry.published(statement.terms_hash)
             claim = Claim(published.issuer_id, published.terms.currency, statement.payee)
             self._claims[index] = claim
+
+    def forget_replies(self) -> None:
+        """Asks again who owes signatures; replies arrive without the log growing."""
+        self._first_due.clear()
 
     def issuer_number(self, issuer_id: bytes) -> int:
         """The compact key of an issuer in the tables: its registration's index."""
@@ -195,9 +204,11 @@ def owed_key(registry: Registry, index: int, entry: Entry) -> tuple[int, int, in
     return issuer, int(statement.KIND.reply_is_public), due_ms, index
 
 
-def add_entry(registry: Registry, changes: Changes, index: int, entry: Entry) -> bytes:
-    """Queues the rows of an entry that need no index; returns its leaf hash."""
-    statement, encoded = entry.statement, entry.encode()
+def add_entry(
+    registry: Registry, changes: Changes, index: int, entry: Entry, encoded: bytes
+) -> bytes:
+    """Queues the rows of an entry (given also ``encoded``); returns its leaf hash."""
+    statement = entry.statement
     changes.entries.append((index, encoded))
     if isinstance(statement, OpenStatement | Nullifying):
         changes.owed.append((*owed_key(registry, index, entry), int(statement.KIND)))

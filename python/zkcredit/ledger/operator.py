@@ -19,12 +19,9 @@ from zkcredit import digests
 from zkcredit.entries import (
     Entry,
     Kind,
-    OpenStatement,
-    RefreshStatement,
-    SpendStatement,
+    LineStatement,
     Submission,
 )
-from zkcredit.entries import NullifyingStatement as Nullifying
 from zkcredit.errors import (
     CallerError,
     MalformedInput,
@@ -37,11 +34,11 @@ from zkcredit.ledger.accept import BatchIndex, Candidate
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, Note, VerifierKey, sign_checkpoint
 from zkcredit.ledger.registry import Registry
+from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.store import Changes, Coordinator, Store
 
 BATCH_MAX = 4_096
 """Most submissions that one call accepts; more are split by the caller."""
-_SEALED_REPLY = range(28, 65_536)
 
 
 def _system_clock() -> int:
@@ -141,9 +138,10 @@ class Operator:
     @property
     def registry(self) -> Registry:
         """Issuers, terms, periods and merchants as of now."""
-        for index, data in self._store.registrations(self._registered):
-            self._registry.apply(index, Entry.decode(data).statement)
-            self._registered = index + 1
+        with self._store.lock:
+            for index, data in self._store.registrations(self._registered):
+                self._registry.apply(index, Entry.decode(data).statement)
+                self._registered = index + 1
         return self._registry
 
     @property
@@ -171,11 +169,11 @@ class Operator:
             raise CallerError(f"a batch holds up to {BATCH_MAX} submissions")
         candidates = [Candidate.of(submission) for submission in submissions]
         for wave in accept.waves(candidates):
-            self._precheck(wave)
+            index = self._precheck(wave)
             self._verify([c for c in wave if c.pending])
             waiting = [c for c in wave if c.pending]
             if waiting:
-                self._sequence(waiting)
+                self._sequence(waiting, index)
         results: list[Receipt | ZkCreditError] = []
         for candidate in candidates:
             result = candidate.receipt or candidate.error
@@ -183,7 +181,7 @@ class Operator:
             results.append(result)
         return results
 
-    def _precheck(self, wave: list[Candidate]) -> None:
+    def _precheck(self, wave: list[Candidate]) -> BatchIndex:
         """Answers at once what is known or refused already, before any proof is verified."""
         registry = self.registry
         index = BatchIndex(self._store, registry, wave)
@@ -191,6 +189,7 @@ class Operator:
         for candidate in wave:
             if not self._answer_known(candidate, index):
                 _apply_rules(candidate, now_ms, registry, index)
+        return index
 
     def _answer_known(self, candidate: Candidate, index: BatchIndex) -> bool:
         known = index.statement(candidate.statement_hash)
@@ -207,22 +206,24 @@ class Operator:
         for position, error in batch.run().items():
             candidates[position].error = error
 
-    def _sequence(self, candidates: list[Candidate]) -> None:
+    def _sequence(self, candidates: list[Candidate], index: BatchIndex) -> None:
         """One transaction: rules, indexes, entries, tree, head."""
         self._countersign(candidates)
         with self._store.write():
             head = self._store.coordinator()
-            accepted = self._decide(candidates, head)
+            accepted = self._decide(candidates, head, index)
         for candidate, receipt in accepted:
             candidate.receipt = receipt
 
     def _decide(
-        self, candidates: list[Candidate], head: Coordinator
+        self, candidates: list[Candidate], head: Coordinator, index: BatchIndex
     ) -> list[tuple[Candidate, Receipt]]:
         registry = self.registry
         if candidates[0].statement.KIND.is_registration:
             registry = registry.copy()
-        index = BatchIndex(self._store, registry, candidates)
+        if index.size != head.size or registry is not self._registry:
+            index = BatchIndex(self._store, registry, candidates)
+        index.forget_replies()
         now_ms = max(self._clock(), head.last_timestamp_ms)
         rules.check_timestamp(now_ms, head.last_timestamp_ms)
         changes, leaves, accepted = Changes(), [], []
@@ -240,7 +241,8 @@ class Operator:
             submission = candidate.submission
             digest = digests.evidence_hash(submission.evidence, submission.memo)
             entry = Entry(now_ms, digest, candidate.statement)
-            leaves.append(accept.add_entry(registry, changes, size, entry))
+            encoded = entry.encode_with(candidate.encoded)
+            leaves.append(accept.add_entry(registry, changes, size, entry, encoded))
             changes.evidence.append((size, submission.evidence, submission.memo))
             index.record(size, candidate, changes)
             if candidate.statement.KIND.is_registration:
@@ -333,8 +335,8 @@ class Operator:
     def post_replies(self, replies: Sequence[tuple[int, bytes]]) -> None:
         """Stores replies, all or none.
 
-        Public signatures are verified in one batch (ProofRefused names their
-        positions). The first valid reply stays: the same bytes may come again,
+        The issuer's signatures are verified in one batch (ProofRefused names the
+        positions of culprits). The first valid reply stays: the same bytes may come again,
         other bytes raise StateConflict.
         """
         entries = [self.entry(index) for index, _ in replies]
@@ -359,16 +361,12 @@ class Operator:
     def _check_replies(
         self, replies: Sequence[tuple[int, bytes]], entries: Sequence[Entry]
     ) -> None:
-        public: list[tuple[SpendStatement | RefreshStatement, bytes]] = []
+        items: list[tuple[LineStatement, bytes]] = []
         for (index, reply), entry in zip(replies, entries, strict=True):
-            statement = entry.statement
-            if isinstance(statement, SpendStatement | RefreshStatement):
-                public.append((statement, reply))
-            elif not isinstance(statement, OpenStatement | Nullifying):
+            if not isinstance(entry.statement, LineStatement):
                 raise CallerError(f"entry {index} is not answered by anybody")
-            elif len(reply) not in _SEALED_REPLY:
-                raise MalformedInput(f"a sealed reply has 28..65535 bytes, not {len(reply)}")
-        verify.verify_public_signatures(self.registry, public)
+            items.append((entry.statement, reply))
+        verify_replies(self.registry, items)
 
     def unanswered(self, issuer_id: bytes, limit: int = 1024) -> list[int]:
         """Indexes of entries that await this issuer's reply, oldest first."""

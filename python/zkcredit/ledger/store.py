@@ -82,12 +82,12 @@ def _translate(error: Exception, what: str) -> ZkCreditError:
 
 
 class Store:
-    """An open ledger database. Threads may share it; a lock orders them."""
+    """An open ledger database. Threads may share it; ``lock`` (reentrant) orders them."""
 
     def __init__(self, connection: Any, driver: Any) -> None:
         self._connection = connection
         self._driver = driver
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._failed = False
 
     @classmethod
@@ -152,12 +152,12 @@ class Store:
 
     def close(self) -> None:
         """Closes the file; safe to repeat."""
-        with self._lock, contextlib.suppress(self._driver.Error):
+        with self.lock, contextlib.suppress(self._driver.Error):
             self._connection.close()
 
     @contextlib.contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
-        with self._lock:
+        with self.lock:
             try:
                 yield
             except self._driver.Error as error:

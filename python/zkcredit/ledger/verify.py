@@ -7,7 +7,6 @@ calls; operator and auditor share it.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ from zkcredit.entries import (
     OpenStatement,
     PeriodAction,
     PeriodStatement,
-    RefreshStatement,
-    SpendStatement,
     Statement,
     Submission,
     TermsStatement,
@@ -30,11 +27,6 @@ from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused, 
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
-
-PUBLIC_SIGNATURE_BYTES = 80
-"""A public reply: the BBS signature A (48 bytes) and e (32 bytes)."""
-_FIRST_MESSAGES = 5
-"""Messages of a token before its due buckets: blind, owner, serial, account, available."""
 
 
 class Batch:
@@ -96,16 +88,10 @@ class Batch:
         self._signatures.append((position, (key, message, signatures[-1])))
 
     def _check_bbs_key(self, statement: PeriodStatement) -> None:
-        """Raises MalformedInput unless the key is a point that can sign.
-
-        The extension decodes the key before it looks at a signature; that none
-        was made yet is all that the refusal of an empty one says.
-        """
+        """Raises MalformedInput unless the key is a point that can sign."""
         from zkcredit import _native
 
-        with contextlib.suppress(ProofRefused):
-            empty = bytes(48), bytes(PUBLIC_SIGNATURE_BYTES)
-            _native.verify_commitment_signatures([(statement.bbs_key, b"", 5, *empty)])
+        _native.check_issuer_key(statement.bbs_key)
 
     def run(self) -> dict[int, ZkCreditError]:
         """Verifies everything; returns an error for every position that was refused."""
@@ -169,37 +155,3 @@ def _run_all(
         middle = len(jobs) // 2
         _run_all(errors, jobs[:middle], native_call, rule)
         _run_all(errors, jobs[middle:], native_call, rule)
-
-
-def token_parameters(
-    registry: Registry, terms_hash: bytes, period: int
-) -> tuple[bytes, bytes, int]:
-    """Public key, header and message count of the tokens of one period."""
-    published = registry.published(terms_hash)
-    terms = published.terms
-    key = registry.period(terms_hash, period).bbs_key
-    header = digests.token_header(registry.ledger_id, terms.kind, terms_hash, period)
-    return key, header, _FIRST_MESSAGES + terms.due_buckets + terms.attributes
-
-
-def verify_public_signatures(
-    registry: Registry, items: Sequence[tuple[SpendStatement | RefreshStatement, bytes]]
-) -> None:
-    """Checks public replies (80 bytes each) to spends and refreshes in one batch.
-
-    Raises ProofRefused naming the culprits' positions, or MalformedInput.
-    """
-    from zkcredit import _native
-
-    jobs = []
-    for position, (statement, signature) in enumerate(items):
-        if len(signature) != PUBLIC_SIGNATURE_BYTES:
-            raise MalformedInput(
-                f"reply {position} has {len(signature)} bytes, not {PUBLIC_SIGNATURE_BYTES}"
-            )
-        key, header, count = token_parameters(registry, statement.terms_hash, statement.period)
-        tweak = _native.serial_tweak(statement.nullifier, statement.commitment)
-        final = _native.adjust_commitment(statement.commitment, tweak)
-        jobs.append((key, header, count, final, signature))
-    if jobs:
-        _native.verify_commitment_signatures(jobs)

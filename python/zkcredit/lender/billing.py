@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zkcredit import digests
 from zkcredit.entries import BillingStatement, Kind, UpdateStatement
 from zkcredit.errors import MalformedInput, Refused, StateConflict, ZkCreditError
+from zkcredit.ledger.replies import split_sealed
 from zkcredit.lender.desk import Desk, Job, check_entries, line_statement, origin_of, seal
 from zkcredit.lender.store import (
     ACTIVE,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
 
 _Opening = TypeVar("_Opening", StatementOpening, UpdateOpening)
+_Reply = TypeVar("_Reply", StatementReply, UpdateReply)
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ def statements(
             if known is None:
                 fresh.append((position, opening))
             else:
-                results[position] = _again(known, opening)
+                results[position] = _again(desk, ledger, opening)
         cases = _cases(desk, ledger, registry, fresh, kind=Kind.STATEMENT, results=results)
         documents = {case.position: _bill(desk, case) for case in cases}
         jobs = [_statement_job(case, documents[case.position]) for case in cases]
@@ -110,7 +112,7 @@ def updates(
     with desk.store.write():
         fresh: list[tuple[int, UpdateOpening]] = []
         for position, opening in enumerate(openings):
-            known = _answered(desk, ledger, opening)
+            known = _answered(desk, ledger, opening, Kind.UPDATE, UpdateReply)
             if known is None:
                 fresh.append((position, opening))
             else:
@@ -128,19 +130,26 @@ def updates(
     return [results[position] for position in range(len(openings))]
 
 
-def _again(known: bytes, opening: StatementOpening) -> BillingDocument | ZkCreditError:
-    document = decode_message(known, BillingDocument)
-    if document.account != opening.account:
-        return Refused("bad-opening", "this entry was answered for another account")
-    return document
+def _again(
+    desk: Desk, ledger: LedgerView, opening: StatementOpening
+) -> BillingDocument | ZkCreditError:
+    """The document given before, to nobody but the holder: only it knows the reply's key."""
+    reply = _answered(desk, ledger, opening, Kind.STATEMENT, StatementReply)
+    if isinstance(reply, StatementReply):
+        return reply.document
+    return reply or Refused("bad-opening", "another entry stood here when it was answered")
 
 
 def _answered(
-    desk: Desk, ledger: LedgerView, opening: UpdateOpening
-) -> UpdateReply | ZkCreditError | None:
-    """The reply given to this update before, read with the opening's own key."""
+    desk: Desk,
+    ledger: LedgerView,
+    opening: StatementOpening | UpdateOpening,
+    kind: Kind,
+    message: type[_Reply],
+) -> _Reply | ZkCreditError | None:
+    """The reply given to this entry before, read with the opening's own key."""
     try:
-        statement = line_statement(ledger, opening.entry_index, Kind.UPDATE)
+        statement = line_statement(ledger, opening.entry_index, kind)
     except ZkCreditError as error:
         return error
     origin = origin_of(statement)
@@ -149,8 +158,8 @@ def _answered(
         return None
     digest = digests.statement_hash(statement.encode())
     try:
-        plain = open_reply(opening.reply_key, ledger.ledger_id, digest, row.reply)
-        return decode_message(plain, UpdateReply)
+        plain = open_reply(opening.reply_key, ledger.ledger_id, digest, split_sealed(row.reply)[0])
+        return decode_message(plain, message)
     except ZkCreditError:
         return Refused("bad-opening", "this entry was answered under another key")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkcredit import digests
-from zkcredit.entries import Kind, LineStatement, OpenStatement, Submission
+from zkcredit.entries import Kind, LineStatement, OpenStatement, Statement, Submission
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
 from zkcredit.lender.store import LenderStore, Signature
 from zkcredit.messages import encode_message
@@ -117,7 +117,7 @@ class Desk:
                     commitment=job.statement.commitment,
                     final=final,
                     adjustments=job.adjustments,
-                    reply=job.reply(signature),
+                    reply=self._reply(job, signature),
                 )
         return [row for row in rows if row is not None]
 
@@ -133,6 +133,17 @@ class Desk:
             job.adjustments,
         )
 
+    def _reply(self, job: Job, signature: bytes) -> bytes:
+        """The reply as it goes to the ledger: sealed ones end with the lender's signature."""
+        reply = job.reply(signature)
+        if job.statement.KIND.reply_is_public:
+            return reply
+        statement_hash = digests.statement_hash(job.statement.encode())
+        ledger_id = job.product.ledger_id
+        return reply + self.keys.bls.sign(
+            digests.sealed_reply_digest(ledger_id, statement_hash, reply)
+        )
+
     def post(self, ledger: LedgerView) -> int:
         """Hands frozen replies to the ledger that it may not have; returns how many."""
         posted = 0
@@ -141,12 +152,31 @@ class Desk:
             ready = [row for row in rows if row[0] < size]
             if not ready:
                 return posted
-            ledger.post_replies([(index, reply) for index, reply, _ in ready])
-            self.store.mark_posted(origin for _, _, origin in ready)
-            posted += len(ready)
+            posted += self._post(ledger, ready)
             if len(ready) < len(rows):
                 return posted
         return posted
+
+    def _post(self, ledger: LedgerView, rows: Sequence[tuple[int, bytes, bytes]]) -> int:
+        """Posts a batch; where the ledger holds another reply, that entry becomes a fault.
+
+        One foreign reply must not keep all others from leaving.
+        """
+        try:
+            ledger.post_replies([(index, reply) for index, reply, _ in rows])
+        except (StateConflict, Refused, MalformedInput) as error:
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                return self._post(ledger, rows[:middle]) + self._post(ledger, rows[middle:])
+            index = rows[0][0]
+            if ledger.reply(index) is None:
+                raise
+            with self.store.write():
+                self.store.add_fault(index, f"the reply was not taken: {error}")
+                self.store.mark_posted([rows[0][2]])
+            return 0
+        self.store.mark_posted(origin for _, _, origin in rows)
+        return len(rows)
 
 
 def seal(key: bytes, ledger_id: bytes, statement: LineStatement, message: msgspec.Struct) -> bytes:
@@ -156,7 +186,7 @@ def seal(key: bytes, ledger_id: bytes, statement: LineStatement, message: msgspe
 
 
 def check_entries(
-    ledger: LedgerView, registry: Registry, entries: Sequence[tuple[int, LineStatement]]
+    ledger: LedgerView, registry: Registry, entries: Sequence[tuple[int, Statement]]
 ) -> dict[int, ZkCreditError]:
     """Verifies the proofs of entries by their own evidence; the errors by entry index.
 

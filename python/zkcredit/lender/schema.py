@@ -109,9 +109,22 @@ DOCUMENTS = Table(
 SETTLEMENTS = Table(
     "settlements",
     METADATA,
-    Column("entry_index", Integer, primary_key=True),
+    _bytes("statement", primary_key=True),
+    _number("entry_index"),
     _bytes("payout"),
+    sqlite_with_rowid=False,
 )
+"""Payout orders by the hash of the settlement's statement."""
+
+PAID_CLAIMS = Table(
+    "paid_claims",
+    METADATA,
+    _bytes("payee", primary_key=True),
+    _bytes("statement"),
+    sqlite_with_rowid=False,
+)
+"""Claims that a payout was promised for: once each, whatever the ledger forgets."""
+
 FAULTS = Table(
     "faults",
     METADATA,

@@ -110,9 +110,14 @@ def _sign_batch(
         (a.terms_hash, a.commitment): a for a in store.accounts_by("commitment", commitments)
     }
     jobs, opened = [], []
+    taken: set[bytes] = set()
     for index, statement in fresh:
         if index in errors:
             continue
+        if origin_of(statement) in taken:
+            errors[index] = "this nullifier was signed before for another entry"
+            continue
+        taken.add(origin_of(statement))
         product = Product.find(registry, statement.terms_hash)
         if not isinstance(statement, OpenStatement):
             jobs.append(Job(index, statement, product))

@@ -400,22 +400,44 @@ class LenderStore:
         return value
 
     def documents(self, account: int | None = None) -> list[tuple[bytes, bytes]]:
-        """(document, rho_due) of one account or all, by period."""
-        sql = "SELECT body, rho_due FROM documents"
+        """(document, rho_due) of one account by period, or of all by entry."""
         if account is None:
-            return [tuple(row) for row in self._rows(sql + " ORDER BY entry_index")]
-        rows = self._rows(sql + " WHERE account=? ORDER BY period", (account,))
-        return [tuple(row) for row in rows]
+            return list(self.all_documents())
+        sql = "SELECT body, rho_due FROM documents WHERE account=? ORDER BY period"
+        return [tuple(row) for row in self._rows(sql, (account,))]
 
-    def payout(self, entry_index: int) -> bytes | None:
-        """The payout order given for a settlement."""
-        sql = "SELECT payout FROM settlements WHERE entry_index=?"
-        value: bytes | None = self._value(sql, (entry_index,))
+    def all_documents(self) -> Iterator[tuple[bytes, bytes]]:
+        """(document, rho_due) of all accounts by entry, read in parts."""
+        sql = (
+            "SELECT body, rho_due, entry_index FROM documents WHERE entry_index>? "
+            "ORDER BY entry_index LIMIT ?"
+        )
+        last = -1
+        while rows := self._rows(sql, (last, _PARAMETERS)):
+            yield from ((body, rho_due) for body, rho_due, _ in rows)
+            last = rows[-1][2]
+
+    def payout(self, statement_hash: bytes) -> bytes | None:
+        """The payout order given for a settlement statement."""
+        sql = "SELECT payout FROM settlements WHERE statement=?"
+        value: bytes | None = self._value(sql, (statement_hash,))
         return value
 
-    def add_payout(self, entry_index: int, payout: bytes) -> None:
-        """Keeps a payout order; inside :meth:`write`."""
-        self._run("INSERT INTO settlements VALUES (?, ?)", (entry_index, payout))
+    def add_payout(
+        self, statement_hash: bytes, entry_index: int, payout: bytes, payees: Sequence[bytes]
+    ) -> bool:
+        """Keeps a payout order; False if one of the claims was paid before. In :meth:`write`."""
+        before = self._connection.total_changes
+        self._connection.executemany(
+            "INSERT INTO paid_claims VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(payee, statement_hash) for payee in sorted(payees)],
+        )
+        fresh: bool = self._connection.total_changes - before == len(payees)
+        if fresh:
+            self._run(
+                "INSERT INTO settlements VALUES (?, ?, ?)", (statement_hash, entry_index, payout)
+            )
+        return fresh
 
     def payouts(self) -> list[bytes]:
         """All payout orders in log order."""

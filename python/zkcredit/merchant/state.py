@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zkcredit.errors import MalformedInput
+from zkcredit.messages import prepare_types
 from zkcredit.wallet.state import Secretive
 
 VERSION = 1
@@ -67,6 +68,9 @@ class MerchantState(Secretive, kw_only=True):
     cursor: int = 0
     sales: list[Sale] = msgspec.field(default_factory=list)
     settlements: list[Settlement] = msgspec.field(default_factory=list)
+
+
+prepare_types(MerchantState)
 
 
 def decode_state(data: bytes) -> MerchantState:

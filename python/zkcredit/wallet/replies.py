@@ -10,6 +10,7 @@ import msgspec
 from zkcredit import digests
 from zkcredit.entries import Kind
 from zkcredit.errors import CheckFailed, MalformedInput, ProofRefused, Refused
+from zkcredit.ledger.replies import split_sealed
 from zkcredit.messages import (
     BillingDocument,
     OpenReply,
@@ -71,7 +72,8 @@ def _open(steps: Steps, line: Line, pending: Pending, reply: bytes) -> bytes:
         assert line.token is not None
         origin = line.token.serial
     key = steps.keys.reply_key(origin)
-    return open_reply(key, line.ledger_id, digests.statement_hash(pending.statement), reply)
+    sealed, _ = split_sealed(reply)  # what is sealed is checked below, whoever posted it
+    return open_reply(key, line.ledger_id, digests.statement_hash(pending.statement), sealed)
 
 
 def _opened(steps: Steps, line: Line, pending: Pending, plaintext: bytes) -> Outcome:

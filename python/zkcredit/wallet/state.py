@@ -12,6 +12,7 @@ import msgspec
 
 from zkcredit.entries import Kind
 from zkcredit.errors import MalformedInput
+from zkcredit.messages import prepare_types
 
 VERSION = 1
 
@@ -143,6 +144,9 @@ class WalletState(Secretive, kw_only=True):
     root: bytes
     lines: list[Line] = msgspec.field(default_factory=list)
     history: list[HistoryRow] = msgspec.field(default_factory=list)
+
+
+prepare_types(WalletState)
 
 
 def encode_state(state: Any) -> bytes:

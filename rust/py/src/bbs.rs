@@ -18,7 +18,24 @@ use crate::secrets::SecretScalar;
 type Messages = Vec<PyBackedBytes>;
 
 /// Shown messages by position.
-type Shown = BTreeMap<usize, PyBackedBytes>;
+type Shown = BTreeMap<Index, PyBackedBytes>;
+
+/// A position in a list, or a length: an `int` that is not negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Index(usize);
+
+impl<'py> FromPyObject<'_, 'py> for Index {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let position = value.extract().map(Index);
+        position.map_err(|_| misuse("a position is an int from 0 on"))
+    }
+}
+
+fn positions(indexes: &[Index]) -> Vec<usize> {
+    indexes.iter().map(|index| index.0).collect()
+}
 
 fn suite(name: &str) -> PyResult<Suite> {
     match name {
@@ -56,7 +73,7 @@ fn signature_of(encoded: &[u8]) -> PyResult<Signature> {
 
 /// Positions and messages of what is shown.
 fn split(shown: &Shown) -> (Vec<usize>, Vec<&[u8]>) {
-    shown.iter().map(|(at, m)| (*at, m.as_ref())).unzip()
+    shown.iter().map(|(at, m)| (at.0, m.as_ref())).unzip()
 }
 
 /// A BBS key pair of the standard's suites.
@@ -70,7 +87,7 @@ pub struct BbsKey {
 impl BbsKey {
     /// `KeyGen` from at least 32 secret random bytes.
     #[staticmethod]
-    #[pyo3(signature = (suite, material, info = b"", tag = None))]
+    #[pyo3(signature = (suite, material, info = b"".as_slice(), tag = None))]
     fn generate(suite: &str, material: &[u8], info: &[u8], tag: Option<&[u8]>) -> PyResult<Self> {
         let suite = self::suite(suite)?;
         let secret = SecretKey::generate(suite, material, info, tag).map_err(raise)?;
@@ -133,7 +150,7 @@ impl BbsKey {
         &self,
         py: Python<'py>,
         commitment: &[u8],
-        nym_count: usize,
+        nym_count: Index,
         nym_entropy: &Bound<'py, PyAny>,
         header: &[u8],
         messages: Messages,
@@ -144,7 +161,7 @@ impl BbsKey {
                 self.suite,
                 &self.secret,
                 commitment,
-                nym_count,
+                nym_count.0,
                 &entropy,
                 header,
                 &messages,
@@ -189,14 +206,14 @@ pub fn bbs_prove<'py>(
     header: &[u8],
     presentation_header: &[u8],
     messages: Messages,
-    disclosed: Vec<usize>,
+    disclosed: Vec<Index>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (suite, key) = (self::suite(suite)?, self::public_key(public_key)?);
     let signed = signature_of(signature)?;
     let presentation = Presentation {
         header,
         presentation_header,
-        disclosed: &disclosed,
+        disclosed: &positions(&disclosed),
     };
     let made = py.detach(|| proof::proof_gen(suite, &key, &signed, &presentation, &messages));
     Ok(bytes(py, &made.map_err(raise)?))
@@ -379,14 +396,14 @@ impl BlindHolding {
         &self,
         py: Python<'py>,
         presentation_header: &[u8],
-        disclosed: Vec<usize>,
-        disclosed_committed: Vec<usize>,
+        disclosed: Vec<Index>,
+        disclosed_committed: Vec<Index>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let presentation = BlindPresentation {
             header: &self.header,
             presentation_header,
-            disclosed: &disclosed,
-            disclosed_committed: &disclosed_committed,
+            disclosed: &positions(&disclosed),
+            disclosed_committed: &positions(&disclosed_committed),
         };
         let made = py.detach(|| {
             let (key, holding) = (&self.key, self.holding());
@@ -400,8 +417,8 @@ impl BlindHolding {
         &self,
         py: Python<'py>,
         presentation_header: &[u8],
-        disclosed: Vec<usize>,
-        disclosed_committed: Vec<usize>,
+        disclosed: Vec<Index>,
+        disclosed_committed: Vec<Index>,
         nym_secrets: &Bound<'py, PyAny>,
         context_id: &[u8],
     ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
@@ -409,8 +426,8 @@ impl BlindHolding {
         let presentation = BlindPresentation {
             header: &self.header,
             presentation_header,
-            disclosed: &disclosed,
-            disclosed_committed: &disclosed_committed,
+            disclosed: &positions(&disclosed),
+            disclosed_committed: &positions(&disclosed_committed),
         };
         let made = py.detach(|| {
             pseudonym02::proof_gen_with_nym(
@@ -469,7 +486,7 @@ pub fn bbs_verify_blind_proof(
     proof: &[u8],
     header: &[u8],
     presentation_header: &[u8],
-    message_count: usize,
+    message_count: Index,
     disclosed: Shown,
     disclosed_committed: Shown,
 ) -> PyResult<()> {
@@ -483,7 +500,7 @@ pub fn bbs_verify_blind_proof(
         disclosed_committed: &committed_positions,
     };
     let disclosure = Disclosure {
-        message_count,
+        message_count: message_count.0,
         messages: &messages,
         committed_messages: &committed_messages,
     };
@@ -501,12 +518,12 @@ pub fn bbs_verify_proof_with_nym(
     proof: &[u8],
     header: &[u8],
     presentation_header: &[u8],
-    message_count: usize,
+    message_count: Index,
     disclosed: Shown,
     disclosed_committed: Shown,
     pseudonym: &[u8],
     context_id: &[u8],
-    nym_count: usize,
+    nym_count: Index,
 ) -> PyResult<()> {
     let (suite, key) = (self::suite(suite)?, self::public_key(public_key)?);
     let (positions, messages) = split(&disclosed);
@@ -518,7 +535,7 @@ pub fn bbs_verify_proof_with_nym(
         disclosed_committed: &committed_positions,
     };
     let disclosure = Disclosure {
-        message_count,
+        message_count: message_count.0,
         messages: &messages,
         committed_messages: &committed_messages,
     };
@@ -526,7 +543,7 @@ pub fn bbs_verify_proof_with_nym(
     let claim = Claim {
         pseudonym: &pseudonym,
         context_id,
-        nym_count,
+        nym_count: nym_count.0,
     };
     py.detach(|| {
         pseudonym02::proof_verify_with_nym(suite, &key, proof, &presentation, &disclosure, &claim)

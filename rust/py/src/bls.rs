@@ -32,7 +32,7 @@ impl BlsKey {
 
     /// `KeyGen` of the draft from at least 32 secret random bytes.
     #[staticmethod]
-    #[pyo3(signature = (material, info = b""))]
+    #[pyo3(signature = (material, info = b"".as_slice()))]
     fn generate(material: &[u8], info: &[u8]) -> PyResult<Self> {
         SecretKey::key_gen(material, info)
             .map(BlsKey)
@@ -155,9 +155,11 @@ pub fn bls_verify_batch(py: Python<'_>, items: Vec<Triple>) -> PyResult<()> {
 }
 
 fn verify_batch(items: &[Triple]) -> Result<Vec<usize>> {
-    let decode = |(key, message, signature): &Triple| {
-        let key = PublicKey::from_bytes(key)?;
-        Ok((key, message.clone(), Signature::from_bytes(signature)?))
+    let decode = |(key, _, signature): &Triple| {
+        Ok((
+            PublicKey::from_bytes(key)?,
+            Signature::from_bytes(signature)?,
+        ))
     };
     let decoded: Vec<Result<_>> = items.par_iter().map(decode).collect();
     let mut bad: Vec<usize> = Vec::new();
@@ -165,9 +167,9 @@ fn verify_batch(items: &[Triple]) -> Result<Vec<usize>> {
     let mut entries: Vec<(PublicKey, &[u8], Signature)> = Vec::new();
     for (index, item) in decoded.iter().enumerate() {
         match item {
-            Ok((key, message, signature)) => {
+            Ok((key, signature)) => {
                 positions.push(index);
-                entries.push((*key, message, *signature));
+                entries.push((*key, &items[index].1, *signature));
             }
             Err(_) => bad.push(index),
         }

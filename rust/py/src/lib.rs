@@ -46,7 +46,7 @@ mod _native {
     use super::secrets::{SecretScalar, Seed};
     #[pymodule_export]
     use super::signing::{
-        IssuerKey, adjust_commitment, serial_tweak, verify_commitment_signatures, verify_messages,
+        IssuerKey, check_issuer_key, serial_tweak, verify_messages, verify_public_signatures,
     };
 
     #[pymodule_init]

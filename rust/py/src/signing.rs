@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 use zkcredit_core::bbs::token::{SignedCommitment, verify_commitments};
 use zkcredit_core::bbs::{PublicKey, SecretKey, Signature, SigningContext, Suite, token};
+use zkcredit_core::error::Error;
 use zkcredit_core::group::{E1Affine, Scalar};
 
 use crate::convert::{bytes, fixed, scalar, scalar_bytes};
@@ -145,21 +146,6 @@ pub fn serial_tweak<'py>(
     Ok(bytes(py, &tweak.to_bytes_be()))
 }
 
-/// `C_final = C′ + tweak·H_serial + Σ adjustment·H_i`.
-#[pyfunction]
-#[pyo3(signature = (commitment, tweak, adjustments = vec![]))]
-pub fn adjust_commitment<'py>(
-    py: Python<'py>,
-    commitment: &[u8],
-    tweak: &[u8],
-    adjustments: Adjustments<'py>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let added = self::adjustments(&adjustments)?;
-    let point = self::commitment(commitment)?;
-    let sum = token::final_commitment(&point, &scalar_bytes(tweak)?, &added).map_err(raise)?;
-    Ok(bytes(py, &sum.to_compressed()))
-}
-
 /// Verifies a signature on exactly these messages.
 #[pyfunction]
 pub fn verify_messages(
@@ -182,37 +168,81 @@ pub fn verify_messages(
         .map_err(raise)
 }
 
-/// Public key, header, message count, `C_final`, signature.
-type SignedBytes = (Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>);
-
-/// Verifies token signatures on commitments at once:
-/// (public key, header, message count, C_final, signature) each.
+/// Strict decoding and subgroup test of an issuer's public key.
 #[pyfunction]
-pub fn verify_commitment_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyResult<()> {
+pub fn check_issuer_key(public_key: &[u8]) -> PyResult<()> {
+    let key = fixed(public_key, "an issuer key")?;
+    PublicKey::from_bytes(&key).map(|_| ()).map_err(raise)
+}
+
+/// Public key, header, message count, nullifier, C′, signature.
+type SignedBytes = (Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// A signature with the `C_final` that it should be on.
+struct Signed {
+    context: Arc<SigningContext>,
+    commitment: E1Affine,
+    signature: Signature,
+}
+
+impl Signed {
+    fn decode((key, header, count, nullifier, point, signature): &SignedBytes) -> PyResult<Self> {
+        let tweak = token::serial_tweak(nullifier, &fixed(point, "a commitment")?);
+        let final_point = token::final_commitment(&commitment(point)?, &tweak, &[]);
+        let signature = Signature::from_bytes(&fixed(signature, "a signature")?);
+        Ok(Signed {
+            context: context(&fixed(key, "an issuer key")?, header, *count)?,
+            commitment: final_point.map_err(raise)?,
+            signature: signature.map_err(raise)?,
+        })
+    }
+}
+
+/// Smallest share of a batch that is worth a multi-pairing of its own.
+const MIN_SHARE: usize = 64;
+
+/// Verifies the public signatures of purchases and refreshes at once: each is on
+/// `C′ + H(N ‖ C′)·H_serial`. (Public key, header, message count, nullifier, C′,
+/// signature) each; what does not decode is a culprit like what does not verify.
+#[pyfunction]
+pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyResult<()> {
+    let culprits = py.detach(|| {
+        let share = items.len().div_ceil(rayon::current_num_threads());
+        let share = share.max(MIN_SHARE);
+        let parts = items.par_chunks(share).enumerate();
+        let refused = parts.map(|(part, items)| {
+            let refused = culprits_of(items)?;
+            Ok(refused.into_iter().map(move |i| part * share + i).collect())
+        });
+        refused.collect::<Result<Vec<Vec<usize>>, Error>>()
+    });
+    let culprits = culprits.map_err(raise)?.concat();
+    if culprits.is_empty() {
+        Ok(())
+    } else {
+        Err(refused("token signatures", culprits))
+    }
+}
+
+fn culprits_of(items: &[SignedBytes]) -> Result<Vec<usize>, Error> {
     let mut bad = Vec::new();
     let mut decoded = Vec::new();
-    for (index, (key, header, count, point, signature)) in items.iter().enumerate() {
-        let context = context(&fixed(key, "an issuer key")?, header, *count)?;
-        let signature = Signature::from_bytes(&fixed(signature, "a signature")?);
-        match (commitment(point), signature) {
-            (Ok(point), Ok(signature)) => decoded.push((index, context, point, signature)),
-            _ => bad.push(index),
+    for (index, item) in items.iter().enumerate() {
+        match Signed::decode(item) {
+            Ok(signed) => decoded.push((index, signed)),
+            Err(_) => bad.push(index),
         }
     }
     let signed: Vec<SignedCommitment<'_>> = decoded
         .iter()
-        .map(|(_, context, commitment, signature)| SignedCommitment {
-            context,
-            commitment,
-            signature,
+        .map(|(_, s)| SignedCommitment {
+            context: &s.context,
+            commitment: &s.commitment,
+            signature: &s.signature,
         })
         .collect();
-    let culprits = py.detach(|| verify_commitments(&signed)).map_err(raise)?;
-    bad.extend(culprits.into_iter().map(|i| decoded[i].0));
+    let refused = verify_commitments(&signed)?;
+    bad.extend(refused.into_iter().map(|i| decoded[i].0));
     bad.sort_unstable();
-    if bad.is_empty() {
-        Ok(())
-    } else {
-        Err(refused("token signatures", bad))
-    }
+    Ok(bad)
 }

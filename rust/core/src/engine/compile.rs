@@ -7,6 +7,7 @@
 //! stands alone on a fixed generator of a commitment. An equation over bases that
 //! the prover chooses, such as a signature's, does not bind.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bbs::MAX_MESSAGES;
@@ -21,6 +22,14 @@ use crate::group::Scalar;
 pub const MAX_VARIABLES: usize = 4096;
 /// Largest width of a range in bits: sums of ranges stay far below the group order.
 pub const MAX_RANGE_BITS: i64 = 128;
+/// Most signatures of a circuit.
+pub const MAX_SIGNATURES: usize = 16;
+/// Most commitments of a circuit.
+pub const MAX_COMMITMENTS: usize = 64;
+/// Most equations of a circuit, each bit of a range counted as one.
+pub const MAX_EQUATIONS: usize = 8192;
+/// Most terms that compiling a text may work on: a second or two.
+pub const MAX_WORK: usize = 1 << 22;
 /// Fixed generators that a commitment may name.
 pub const NAMED_BASES: [&str; 5] = ["account", "blinding", "due", "owner", "payee"];
 
@@ -49,6 +58,7 @@ pub(super) fn fail<T>(what: impl Into<String>) -> Result<T> {
 pub(super) struct Names {
     pub(super) integers: BTreeMap<String, i64>,
     elements: BTreeMap<String, (Vec<Linear>, bool)>,
+    spent: Cell<usize>,
 }
 
 impl Scope for Names {
@@ -60,6 +70,14 @@ impl Scope for Names {
         self.elements
             .get(name)
             .map(|(e, is_array)| (e.as_slice(), *is_array))
+    }
+
+    fn charge(&self, terms: usize) -> Result<()> {
+        self.spent.set(self.spent.get().saturating_add(terms));
+        if self.spent.get() > MAX_WORK {
+            return fail("the circuit has too many terms");
+        }
+        Ok(())
     }
 }
 
@@ -103,6 +121,7 @@ impl Builder {
         let names = Names {
             integers: parameters.clone(),
             elements: BTreeMap::new(),
+            spent: Cell::new(0),
         };
         Ok(Builder {
             names,
@@ -209,6 +228,9 @@ impl Builder {
             self.clause(&source.id, &source.reason)?;
         }
         let variable = variable.trim().to_owned();
+        if self.names.integer(&variable).is_some() || self.names.elements(&variable).is_some() {
+            return fail(format!("'{variable}' is declared and cannot be a loop's"));
+        }
         for value in 0..count {
             self.names.integers.insert(variable.clone(), value as i64);
             self.one_constraint(source)?;
@@ -218,6 +240,9 @@ impl Builder {
     }
 
     fn one_constraint(&mut self, source: &ConstraintSource) -> Result<()> {
+        if self.linear.len() + self.quadratic.len() >= MAX_EQUATIONS {
+            return fail(format!("more than {MAX_EQUATIONS} equations"));
+        }
         match (&source.assert, &source.range, &source.bits) {
             (Some(text), None, None) => {
                 let zero = expr::equation(text, &self.names)?;
@@ -276,6 +301,9 @@ impl Builder {
     }
 
     fn signatures(&mut self, source: &Source) -> Result<Vec<RawSignature>> {
+        if source.signatures.len() > MAX_SIGNATURES {
+            return fail(format!("more than {MAX_SIGNATURES} signatures"));
+        }
         let mut signatures = Vec::new();
         for signature in &source.signatures {
             self.clause(&signature.id, &signature.reason)?;
@@ -299,6 +327,9 @@ impl Builder {
     }
 
     fn commitments(&mut self, source: &Source) -> Result<Vec<Vec<(Base, Linear)>>> {
+        if source.commitments.len() > MAX_COMMITMENTS {
+            return fail(format!("more than {MAX_COMMITMENTS} commitments"));
+        }
         let mut commitments = Vec::new();
         for commitment in &source.commitments {
             self.clause(&commitment.id, &commitment.reason)?;
@@ -321,8 +352,11 @@ impl Builder {
         for (id, constraint) in &self.linear {
             let mut zero = constraint.clone();
             for (variable, definition) in &definitions {
-                zero.substitute(*variable, definition);
+                if zero.substitute(*variable, definition) {
+                    self.names.charge(definition.size())?;
+                }
             }
+            self.names.charge(zero.size())?;
             let Some(pivot) = self.pivot(&zero) else {
                 return fail(format!("'{id}' constrains no free secret"));
             };
@@ -332,7 +366,9 @@ impl Builder {
             };
             let solved = zero.scaled(-inverse);
             for definition in definitions.values_mut() {
-                definition.substitute(pivot, &solved);
+                if definition.substitute(pivot, &solved) {
+                    self.names.charge(solved.size())?;
+                }
             }
             definitions.insert(pivot, solved);
         }

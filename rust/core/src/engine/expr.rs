@@ -64,11 +64,18 @@ impl Linear {
         scaled
     }
 
-    /// Replaces `var` by `definition`.
-    pub fn substitute(&mut self, var: VarId, definition: &Linear) {
-        if let Some(coefficient) = self.vars.remove(&var) {
+    /// Replaces `var` by `definition`; whether it occurred.
+    pub fn substitute(&mut self, var: VarId, definition: &Linear) -> bool {
+        let coefficient = self.vars.remove(&var);
+        if let Some(coefficient) = coefficient {
             self.add_scaled(definition, coefficient);
         }
+        coefficient.is_some()
+    }
+
+    /// Number of terms, the constant included.
+    pub fn size(&self) -> usize {
+        self.vars.len() + self.publics.len() + 1
     }
 
     /// Whether no secret occurs.
@@ -116,6 +123,12 @@ impl Quadratic {
         }
     }
 
+    /// Number of terms, counted once per factor.
+    pub fn size(&self) -> usize {
+        let products = self.products.iter().map(|(l, r)| l.size() + r.size());
+        products.sum::<usize>() + self.linear.size()
+    }
+
     fn add(mut self, other: Quadratic, sign: Scalar) -> Quadratic {
         self.linear.add_scaled(&other.linear, sign);
         let signed = other.products.into_iter().map(|(l, r)| (l.scaled(sign), r));
@@ -154,6 +167,8 @@ pub trait Scope {
     fn integer(&self, name: &str) -> Option<i64>;
     /// The elements of a secret or public: one for a scalar, `size` for an array.
     fn elements(&self, name: &str) -> Option<(&[Linear], bool)>;
+    /// Counts terms that were worked on; an error when a text asks for too much.
+    fn charge(&self, terms: usize) -> Result<()>;
 }
 
 /// Parses and expands `text` to a polynomial of degree at most two.
@@ -216,6 +231,9 @@ fn tokenize(text: &str) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(&c) = chars.peek() {
+        if tokens.len() == MAX_TOKENS {
+            return Err(Error::Circuit("an expression is too long".into()));
+        }
         if c.is_whitespace() {
             chars.next();
         } else if c.is_ascii_digit() {
@@ -241,8 +259,9 @@ fn tokenize(text: &str) -> Result<Vec<Token>> {
     Ok(tokens)
 }
 
-/// Deepest nesting of brackets and signs: keeps hostile texts off the stack.
-const MAX_TOKENS: usize = 512;
+/// Longest expression, and so the deepest nesting of brackets and signs: keeps
+/// hostile texts off the stack.
+const MAX_TOKENS: usize = 256;
 
 struct Parser<'a> {
     tokens: Vec<Token>,
@@ -286,9 +305,7 @@ impl Parser<'_> {
     }
 
     fn advance(&mut self) -> Result<Token> {
-        if self.tokens.len() > MAX_TOKENS {
-            return Err(Error::Circuit("an expression is too long".into()));
-        }
+        self.scope.charge(1)?;
         let token = self.peek().cloned().ok_or_else(|| self.unexpected())?;
         self.next += 1;
         Ok(token)
@@ -305,6 +322,7 @@ impl Parser<'_> {
                 return Ok(value);
             };
             value = value.add(self.product()?, sign);
+            self.scope.charge(value.size())?;
         }
     }
 
@@ -312,6 +330,7 @@ impl Parser<'_> {
         let mut value = self.unary()?;
         while self.take('*') {
             value = value.multiply(self.unary()?)?;
+            self.scope.charge(value.size())?;
         }
         Ok(value)
     }
@@ -343,6 +362,7 @@ impl Parser<'_> {
 
     fn sum_of(&self, array: &str) -> Result<Quadratic> {
         let (elements, _) = self.elements(array)?;
+        self.scope.charge(elements.len())?;
         let mut total = Linear::default();
         for element in elements {
             total.add_scaled(element, Scalar::ONE);

@@ -21,4 +21,6 @@ pub use circuit::{Circuit, SignatureClause};
 pub use compile::compile;
 pub use prove::{Prover, Witness};
 pub use statement::{Instance, Statement};
+#[cfg(feature = "adversary")]
+pub use verify::verify_with_challenges;
 pub use verify::{verify, verify_batch};

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::bbs::{Signature, Suite};
 use crate::engine::circuit::{Base, Circuit, Form, SignatureClause};
+use crate::engine::compile::MAX_SIGNATURES;
+#[cfg(feature = "adversary")]
+use crate::engine::expr::VarId;
 use crate::engine::statement::{Instance, Statement};
 use crate::error::{Error, Result};
 use crate::generators;
@@ -73,6 +76,12 @@ impl Prover {
     #[cfg(feature = "adversary")]
     pub fn tamper_r(&mut self, difference: Scalar) {
         self.tampered_r = difference;
+    }
+
+    /// Adds to a secret variable after the points were made: for forgers in tests only.
+    #[cfg(feature = "adversary")]
+    pub fn tamper_variable(&mut self, variable: VarId, difference: Scalar) {
+        self.values[variable] += difference;
     }
 
     fn from_values(
@@ -249,9 +258,6 @@ struct Masks {
     r_b: Scalar,
 }
 
-/// More signatures in one circuit than this have no use.
-const MAX_SIGNATURES: usize = 16;
-
 impl Masks {
     fn new(seed: &[u8; 32], label: &[u8; 32], responses: usize) -> Self {
         let key = Zeroizing::new(hash::derive_key("zkcredit v1 masks", seed));
@@ -339,7 +345,8 @@ fn commit(
     terms: &[(Base, Form)],
     value: impl Fn(&Form) -> Scalar,
 ) -> Result<E1> {
-    let mut messages = Zeroizing::new(Vec::new());
+    // Allocated at once: a growing buffer would leave secrets behind.
+    let mut messages = Zeroizing::new(Vec::with_capacity(terms.len()));
     let mut sum = E1::identity();
     for (base, form) in terms {
         let scalar = Zeroizing::new(value(form));
@@ -361,6 +368,9 @@ fn encode_points(points: &[E1]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Most tables kept: a wallet meets circuits of many merchants.
+const MAX_TABLES: usize = 32;
+
 type BaseCache = OnceLock<RwLock<BTreeMap<(usize, usize), Arc<SecretBases>>>>;
 
 fn cached(
@@ -378,6 +388,9 @@ fn cached(
     }
     let made = Arc::new(SecretBases::new(&make()?));
     let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);
+    if tables.len() >= MAX_TABLES {
+        tables.clear();
+    }
     Ok(Arc::clone(tables.entry(key).or_insert(made)))
 }
 

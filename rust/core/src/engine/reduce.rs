@@ -7,7 +7,7 @@ use crate::engine::circuit::{
     Base, Circuit, CommitmentClause, Form, QuadraticForm, SignatureClause,
 };
 use crate::engine::compile::{Builder, RawSignature, Role, fail};
-use crate::engine::expr::{Linear, Quadratic, VarId};
+use crate::engine::expr::{Linear, Quadratic, Scope as _, VarId};
 use crate::engine::source::{CommitmentSource, SignatureSource, Source};
 use crate::error::Result;
 
@@ -105,6 +105,7 @@ pub(super) fn finish(
     let responses: Vec<VarId> = (0..variables)
         .filter(|v| !definitions.contains_key(v))
         .collect();
+    check_expansion(&builder, &signatures, &commitments, definitions)?;
     let positions = responses.iter().enumerate().map(|(p, v)| (*v, p)).collect();
     let reducer = Reducer {
         definitions,
@@ -145,6 +146,28 @@ pub(super) fn finish(
     check_used(&circuit)?;
     circuit.digest = circuit.compute_digest();
     Ok(circuit)
+}
+
+/// Eliminated variables are written out wherever they occur: refuses texts that grow
+/// without bounds by it.
+fn check_expansion(
+    builder: &Builder,
+    signatures: &[RawSignature],
+    commitments: &[Vec<(Base, Linear)>],
+    definitions: &BTreeMap<VarId, Linear>,
+) -> Result<()> {
+    let factors = builder.quadratic.iter().flat_map(|(_, q)| {
+        let products = q.products.iter().flat_map(|(l, r)| [l, r]);
+        products.chain(std::iter::once(&q.linear))
+    });
+    let shown = signatures.iter().flat_map(|s| &s.messages);
+    let opened = commitments.iter().flatten().map(|(_, form)| form);
+    for form in factors.chain(shown).chain(opened) {
+        let written = |v| definitions.get(v).map_or(1, Linear::size);
+        let terms = form.vars.keys().map(written).sum::<usize>();
+        builder.names.charge(terms + form.publics.len())?;
+    }
+    Ok(())
 }
 
 /// The binding rule.

@@ -1,6 +1,6 @@
 //! The declarative form of a circuit, as written in `circuits/*.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -129,9 +129,77 @@ pub struct ConstraintSource {
     pub reason: String,
 }
 
+/// Longest circuit text in bytes.
+pub const MAX_TEXT: usize = 256 * 1024;
+
 impl Source {
-    /// Reads a circuit text; unknown keys are refused.
+    /// Reads a circuit text; unknown keys are refused, and so are names that are no
+    /// identifiers or stand for two things: the digest is a hash of lines of names.
     pub fn parse(text: &str) -> Result<Source> {
-        toml::from_str(text).map_err(|e| Error::Circuit(e.to_string()))
+        if text.len() > MAX_TEXT {
+            return Err(Error::Circuit("the text is too long".into()));
+        }
+        let source: Source = toml::from_str(text).map_err(|e| Error::Circuit(e.to_string()))?;
+        source.check_names()?;
+        Ok(source)
     }
+
+    fn check_names(&self) -> Result<()> {
+        let own = std::iter::once(self.name.as_str());
+        let values = self.publics.iter().map(|p| p.name.as_str());
+        let values = values.chain(self.secrets.iter().map(|s| s.name.as_str()));
+        let values = values.chain(self.parameters.iter().map(String::as_str));
+        let labels = self.labels.iter().map(|l| l.name.as_str());
+        let signatures = self.signatures.iter().map(|s| s.name.as_str());
+        let points = self.commitments.iter().map(|c| c.point.as_str());
+        distinct("name", own, is_name)?;
+        // Two secrets or constraints may share a name if their conditions exclude
+        // each other: the compiler sees to it.
+        for value in values {
+            distinct("name", [value], |n| is_name(n) && n != "sum")?;
+        }
+        distinct("label", labels, |n| {
+            is_name(n) && !super::compile::NAMED_BASES.contains(&n)
+        })?;
+        distinct("signature", signatures, is_name)?;
+        distinct("point", points, is_name)?;
+        let ids = self.signatures.iter().map(|s| s.id.as_str());
+        let ids = ids.chain(self.commitments.iter().map(|c| c.id.as_str()));
+        let ids = ids.chain(self.constraints.iter().map(|c| c.id.as_str()));
+        for id in ids {
+            distinct("id", [id], is_id)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+fn distinct<'a>(
+    what: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    valid: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !valid(name) {
+            return Err(Error::Circuit(format!("{name:?} may not be a {what}")));
+        }
+        if !seen.insert(name) {
+            return Err(Error::Circuit(format!(
+                "the {what} '{name}' is declared twice"
+            )));
+        }
+    }
+    Ok(())
 }

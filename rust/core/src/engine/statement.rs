@@ -1,7 +1,7 @@
 //! What is proved: an instantiated circuit with its public data, and the
 //! transcript over it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::bbs::{PublicKey, token};
@@ -91,6 +91,11 @@ impl Instance {
             return Err(Error::Misuse(
                 "one value per label and per public of the circuit",
             ));
+        }
+        let distinct: BTreeSet<&Vec<u8>> = labels.iter().collect();
+        if distinct.len() != labels.len() {
+            // Equal generators would bind only the sum of what stands on them.
+            return Err(Error::Misuse("two labels are equal"));
         }
         let decode = |((key, header), s): (&(&[u8; 96], &[u8]), &super::SignatureClause)| {
             IssuerKey::new(key, header, s.messages.len())

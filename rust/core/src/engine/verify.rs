@@ -61,6 +61,21 @@ pub fn verify_batch(items: &[(&Statement, &[u8])]) -> Result<Vec<usize>> {
     Ok(refused)
 }
 
+/// [`verify_batch`] with challenges given instead of derived: what a simulator, or a
+/// forger who could choose them, is up against.
+#[cfg(feature = "adversary")]
+pub fn verify_with_challenges(items: &[(&Statement, &[u8], Scalar)]) -> Result<Vec<usize>> {
+    let mut parsed: Vec<Parsed<'_>> = Vec::new();
+    for (statement, proof, c) in items {
+        let own = Parsed::new(statement, proof)?;
+        parsed.push(Parsed { c: *c, ..own });
+    }
+    let sound: Vec<(usize, &Parsed<'_>)> = parsed.iter().enumerate().collect();
+    let mut refused = Vec::new();
+    bisect(&sound, &mut refused)?;
+    Ok(refused)
+}
+
 fn bisect(items: &[(usize, &Parsed<'_>)], refused: &mut Vec<usize>) -> Result<()> {
     let proofs: Vec<&Parsed<'_>> = items.iter().map(|(_, p)| *p).collect();
     if holds(&proofs)? {

@@ -85,7 +85,7 @@ impl Scenario {
     /// An honest scenario for this circuit text (possibly a changed one).
     pub fn with(circuit: Arc<Circuit>, size: Size, issuer_seed: u8) -> Self {
         let due: Vec<i128> = (0..size.k as i128).map(|j| 100 + 10 * j).collect();
-        let part: Vec<i128> = (0..size.k as i128).map(|j| 5 + j).collect();
+        let part: Vec<i128> = (0..size.k as i128).rev().map(|j| 5 + j).collect();
         let amount = if size.k > 1 { part.iter().sum() } else { 250 };
         let shifted: Vec<i128> = due.iter().skip(1).copied().chain([0]).collect();
         let after: Vec<i128> = match size.k {

@@ -1,0 +1,135 @@
+"""``zkcredit audit``: verify a whole ledger from its bytes, without any secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.base import Command
+from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.files import read_bytes, read_message, read_text
+from zkcredit.cli.output import progress
+from zkcredit.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from zkcredit.auditor import AuditReport
+    from zkcredit.ledger.registry import Registry
+
+_GENESIS_BYTES = 4096
+
+
+@click.command(
+    "audit",
+    cls=Command,
+    example="$ zkcredit --ledger ./ledger audit --checkpoint monday.checkpoint\n"
+    "$ zkcredit audit --totals bank-totals.json --totals shop-totals.json",
+)
+@click.option("--checkpoint", metavar="FILE", help="A signed checkpoint kept from an earlier day.")
+@click.option(
+    "--totals",
+    metavar="FILE",
+    multiple=True,
+    help="Sums opened by a lender or merchant; repeat for all of them.",
+)
+@click.option("--genesis", metavar="FILE", help="The genesis file that the ledger must have.")
+@pass_session
+def audit_command(
+    session: Session, checkpoint: str | None, totals: tuple[str, ...], genesis: str | None
+) -> None:
+    """Verify everything on a ledger: every entry, proof, signature and rule.
+
+    Nothing secret is needed. With --checkpoint the log must continue what it was that
+    day. With --totals the sums that lenders and merchants state must open the sums of
+    the hidden amounts on the log, to the last minor unit. Anything that does not hold
+    gives exit code 1.
+    """
+    from zkcredit.auditor import audit
+    from zkcredit.ledger.genesis import Genesis
+    from zkcredit.messages import Totals
+
+    pinned = None if checkpoint is None else read_text(checkpoint)
+    messages = [read_message(name, Totals) for name in totals]
+    known = None if genesis is None else Genesis.decode(read_bytes(genesis, _GENESIS_BYTES))
+    with session.ledger(read_only=True) as ledger:
+        for name, message in zip(totals, messages, strict=True):
+            if message.ledger_id != ledger.ledger_id:
+                raise CheckFailed(f"{name}: these totals are of another ledger")
+        rows = [row for message in messages for row in message.rows]
+        with progress("auditing") as update:
+            report = audit(
+                ledger,
+                genesis=known,
+                checkpoint=pinned,
+                totals=rows if totals else None,
+                progress=update,
+            )
+        registry = ledger.registry
+    if not session.output.data(_json(report)):
+        _print(session, report, registry)
+
+
+def _json(report: AuditReport) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "ledger_id": report.ledger_id,
+        "size": report.size,
+        "root": report.root,
+        "checkpoint_size": report.checkpoint_size,
+        "pinned_size": report.pinned_size,
+        "kinds": report.kinds,
+        "entries_verified": report.entries_verified,
+        "purchases": report.purchases,
+        "claims_settled": report.claims_settled,
+        "unanswered": report.unanswered,
+        "faults": [
+            {"index": f.index, "issuer_id": f.issuer_id, "due_ms": f.due_ms} for f in report.faults
+        ],
+        "faults_count": report.faults_count,
+        "totals": [
+            {
+                "role": total.role,
+                "issuer_id": total.issuer_id,
+                "asset": total.asset,
+                "sum_minor": total.sum_minor,
+                "entries": total.entries,
+            }
+            for total in report.totals
+        ],
+        "uncovered_claims": report.uncovered_claims,
+        "uncovered_bills": report.uncovered_bills,
+        "verify_us_per_purchase": report.verify_us_per_purchase,
+        "wall_s": report.wall_s,
+    }
+
+
+def _print(session: Session, report: AuditReport, registry: Registry) -> None:
+    from zkcredit.money import format_money
+
+    out = session.output
+    out.line(f"All {report.entries_verified} entries hold. Root {report.root.hex()}.")
+    pins = [("the published checkpoint", report.checkpoint_size)]
+    pins.append(("the pinned checkpoint", report.pinned_size))
+    for what, size in pins:
+        if size is not None:
+            out.line(f"The log continues {what} (signed at {size} entries).")
+    out.table(("kind", "entries"), list(report.kinds.items()), right=(1,))
+    digits = {item.terms.currency: item.terms.minor_digits for item in registry.terms.values()}
+    names = {party.id: party.name for party in registry.issuers.values()}
+    rows = [
+        (
+            total.role,
+            names.get(total.issuer_id, total.issuer_id.hex()),
+            format_money(total.sum_minor, total.asset, digits.get(total.asset, 0)),
+            total.entries,
+        )
+        for total in report.totals
+    ]
+    if rows:
+        out.table(("opened by", "lender", "sum", "entries covered"), rows, right=(2, 3))
+        out.line(
+            f"Not covered by any total: {report.uncovered_claims} claims, "
+            f"{report.uncovered_bills} bills."
+        )
+    if report.unanswered:
+        out.line(f"{report.unanswered} entries wait for a lender; {report.faults_count} overdue.")

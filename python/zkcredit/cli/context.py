@@ -1,0 +1,270 @@
+"""The session of one command: whose folder, which ledger, which passphrase."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.output import Output
+from zkcredit.errors import (
+    CallerError,
+    CheckFailed,
+    MalformedInput,
+    StateConflict,
+    StoreError,
+    ZkCreditError,
+)
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.operator import Operator
+    from zkcredit.vault import Vault
+
+PROFILE_TYPE = "zkcredit/profile/1"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_PASSPHRASE_BYTES = 4096
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds Ctrl-C back until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+class Profile:
+    """What a folder remembers that is no secret: its ledger and how much of it was seen.
+
+    ``size`` and ``root`` are the largest head seen, so a ledger that was rolled back or
+    rewritten behind one's back is noticed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "profile.json"
+        self.ledger: str | None = None
+        self.ledger_id: bytes | None = None
+        self.size = 0
+        self.root = b""
+        if self._path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = json.loads(self._path.read_bytes())
+            if data["type"] != PROFILE_TYPE:
+                found = data["type"]
+                raise MalformedInput(f"{self._path}: expected {PROFILE_TYPE}, found {found!r}")
+            self.ledger = str(data["ledger"])
+            self.ledger_id, self.root = (
+                bytes.fromhex(data["ledger_id"]),
+                bytes.fromhex(data["root"]),
+            )
+            self.size = int(data["size"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise MalformedInput(f"{self._path} is damaged: remove it and use --ledger") from None
+
+    def check(self, ledger: Operator) -> None:
+        """StateConflict for another ledger, CheckFailed for one that was rolled back."""
+        if self.ledger_id is None:
+            return
+        if self.ledger_id != ledger.ledger_id:
+            raise StateConflict(
+                f"this profile belongs to ledger {self.ledger_id.hex()[:16]}…, "
+                f"not to {ledger.ledger_id.hex()[:16]}…: use another --profile"
+            )
+        if ledger.size < self.size:
+            raise CheckFailed(
+                f"the ledger has {ledger.size} entries, {self.size} were seen before: "
+                "it was rolled back"
+            )
+        if ledger.root(self.size) != self.root:
+            raise CheckFailed(f"the first {self.size} entries changed since they were seen")
+
+    def remember(self, place: Path, ledger: Operator) -> None:
+        """Pins the ledger and its present head."""
+        from zkcredit.vault import replace_file
+
+        size = ledger.size
+        known = (self.ledger, self.ledger_id, self.size)
+        if known == (str(place), ledger.ledger_id, size):
+            return
+        self.ledger, self.ledger_id = str(place), ledger.ledger_id
+        self.size, self.root = size, ledger.root(size)
+        content = {
+            "type": PROFILE_TYPE,
+            "ledger": self.ledger,
+            "ledger_id": self.ledger_id.hex(),
+            "size": self.size,
+            "root": self.root.hex(),
+        }
+        replace_file(self._path, json.dumps(content, indent=2).encode() + b"\n")
+
+
+class Session:
+    """Options, folders and passphrase of the command that runs."""
+
+    def __init__(self) -> None:
+        self._options: dict[str, Any] = {}
+        self._profile: Profile | None = None
+        self.exit_code = 0
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Notes a common option; a later (inner) one replaces an earlier one."""
+        self._options[name] = value
+
+    def _option(self, name: str, variable: str) -> str | None:
+        return self._options.get(name) or os.environ.get(variable) or None
+
+    @property
+    def output(self) -> Output:
+        """Where results go."""
+        return Output(bool(self._options.get("json")))
+
+    @property
+    def folder(self) -> Path:
+        """The profile's folder; it may not exist yet."""
+        home = self._option("home", "ZKCREDIT_HOME")
+        name = self._option("profile", "ZKCREDIT_PROFILE") or "default"
+        if not _NAME.fullmatch(name):
+            raise CallerError(f"not a profile name: {name!r} (letters, digits, - and _)")
+        base = Path(home).expanduser() if home else Path.home() / ".zkcredit"
+        return base.absolute() / name
+
+    def make_folder(self) -> Path:
+        """The profile's folder, made for its owner only."""
+        folder = self.folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make {folder}: {error.strerror}") from None
+        return folder
+
+    @property
+    def profile(self) -> Profile:
+        """What the folder remembers."""
+        if self._profile is None:
+            self._profile = Profile(self.folder)
+        return self._profile
+
+    # -- ledger ----------------------------------------------------------------------------
+
+    def ledger_place(self, *, new: bool = False) -> Path:
+        """Folder of the ledger: option, environment or the one used last."""
+        chosen = self._option("ledger", "ZKCREDIT_LEDGER")
+        if chosen is None and not new:
+            chosen = self.profile.ledger
+        if chosen is None:
+            raise CallerError("which ledger? Give its folder with --ledger or ZKCREDIT_LEDGER")
+        return Path(chosen).expanduser().absolute()
+
+    @contextlib.contextmanager
+    def ledger(self, *, read_only: bool = False) -> Iterator[Operator]:
+        """The ledger, checked against what was seen of it before and remembered at the end."""
+        from zkcredit.ledger.operator import Operator
+
+        place = self.ledger_place()
+        with Operator.open(place, read_only=read_only) as ledger:
+            self.profile.check(ledger)
+            try:
+                yield ledger
+            finally:
+                if self.folder.is_dir():
+                    with contextlib.suppress(ZkCreditError), uninterrupted():
+                        self.profile.remember(place, ledger)
+
+    # -- secrets ---------------------------------------------------------------------------
+
+    def passphrase(self, *, new: bool = False) -> str:
+        """From file, environment or prompt; twice from the prompt when it is ``new``."""
+        path = self._options.get("passphrase_file")
+        if path is not None:
+            return _passphrase_of(Path(path).expanduser())
+        value = os.environ.get("ZKCREDIT_PASSPHRASE")
+        if value:
+            return value
+        if not sys.stdin.isatty():
+            raise CallerError("a passphrase is needed: --passphrase-file or ZKCREDIT_PASSPHRASE")
+        prompt = "New passphrase" if new else "Passphrase"
+        found: str = click.prompt(prompt, hide_input=True, confirmation_prompt=new, err=True)
+        return found
+
+    def vault_path(self, role: str) -> Path:
+        """The vault of a role in this profile."""
+        return self.folder / f"{role}.vault"
+
+    def create_vault(self, role: str, data: bytes) -> Vault:
+        """A new vault of a role; StateConflict if there is one."""
+        from zkcredit import vault
+
+        folder = self.make_folder()
+        path = folder / f"{role}.vault"
+        if path.exists():
+            raise StateConflict(f"{path} exists already")
+        passphrase = self.passphrase(new=True)
+        with uninterrupted():
+            return vault.Vault.create(path, passphrase, role, data, vault.DEFAULT_COST)
+
+    def open_vault(self, role: str) -> Vault:
+        """The role's vault, unlocked and held."""
+        from zkcredit.vault import Vault
+
+        path = self.vault_path(role)
+        if not path.exists():
+            command = "init" if role == "lender" else "new"
+            raise StoreError(f"no {role} in {self.folder}: make one with `{role} {command}`")
+        return Vault.open(path, self.passphrase(), role)
+
+    @contextlib.contextmanager
+    def keep(self, vault: Vault, dump: Callable[[], bytes]) -> Iterator[Callable[[], None]]:
+        """Yields ``save``; saves at the end and after a refusal, and closes the vault."""
+
+        def save() -> None:
+            data = dump()
+            if data != vault.data:
+                with uninterrupted():
+                    vault.save(data)
+
+        try:
+            yield save
+            save()
+        except ZkCreditError:
+            with contextlib.suppress(ZkCreditError):
+                save()
+            raise
+        finally:
+            vault.close()
+
+
+def _passphrase_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_PASSPHRASE_BYTES + 1)
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > _PASSPHRASE_BYTES:
+        raise MalformedInput(f"{path} is too long for a passphrase")
+    try:
+        text = data.decode().splitlines()[0] if data else ""
+    except UnicodeDecodeError:
+        raise MalformedInput(f"{path} is not text") from None
+    if not text:
+        raise CallerError(f"the first line of {path} is empty: it must be the passphrase")
+    return text
+
+
+pass_session = click.make_pass_decorator(Session)

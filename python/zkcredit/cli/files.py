@@ -1,0 +1,124 @@
+"""Message files: read from a path or ``-``, written as a whole or to standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zkcredit.errors import CallerError, MalformedInput, StoreError
+
+if TYPE_CHECKING:
+    from zkcredit.cli.output import Output
+    from zkcredit.messages import _Message
+
+    _T = TypeVar("_T", bound=_Message)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def output_option(
+    help_text: str = "Where the message goes (- is standard output).",
+) -> Callable[[_F], _F]:
+    """The option ``-o``."""
+    return click.option("-o", "--output", "target", metavar="FILE", default="-", help=help_text)
+
+
+def read_bytes(name: str, limit: int) -> bytes:
+    """Content of a file or of standard input (``-``), at most ``limit`` bytes."""
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with Path(name).expanduser().open("rb") as file:
+                data = file.read(limit + 1)
+    except OSError as error:
+        raise StoreError(f"cannot read {name}: {error.strerror}") from None
+    if len(data) > limit:
+        raise MalformedInput(f"{name} is longer than {limit} bytes")
+    return data
+
+
+def read_text(name: str, limit: int = 1 << 20) -> str:
+    """A small text file."""
+    try:
+        return read_bytes(name, limit).decode()
+    except UnicodeDecodeError:
+        raise MalformedInput(f"{name} is not text") from None
+
+
+def read_message(name: str, kind: type[_T]) -> _T:
+    """The message of this kind in a file or on standard input."""
+    from zkcredit.messages import MAX_MESSAGE_BYTES, decode_message
+
+    data = read_bytes(name, MAX_MESSAGE_BYTES)
+    try:
+        return decode_message(data, kind)
+    except MalformedInput as error:
+        raise MalformedInput(f"{_named(name)}: {error}") from None
+
+
+def _named(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def write_bytes(target: str, data: bytes) -> None:
+    """Replaces a file as a whole (readable by its owner only), or writes to the stream."""
+    from zkcredit.vault import replace_file
+
+    if target == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target).expanduser()
+    if path.exists() and not path.is_file():  # a device or pipe
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from None
+        return
+    replace_file(path, data)
+
+
+def write_message(output: Output, target: str, message: _Message, next_step: str) -> None:
+    """Writes a message; the next step is told on standard error."""
+    from zkcredit.messages import encode_message
+
+    write_bytes(target, encode_message(message, indent=True))
+    where = "" if target == "-" else f"Written: {target}. "
+    output.note(where + next_step.format(file=target if target != "-" else "FILE"))
+    if target != "-":
+        output.data({"file": target, "message": builtins(message)})
+
+
+def write_messages(
+    output: Output, target: str, messages: Sequence[_Message], next_step: str
+) -> None:
+    """One file for each message: ``a.json``, ``a-2.json`` …"""
+    from zkcredit.messages import encode_message
+
+    if len(messages) > 1 and target == "-":
+        raise CallerError(f"there are {len(messages)} messages: give a file name with -o")
+    if len(messages) == 1:
+        write_message(output, target, messages[0], next_step)
+        return
+    path = Path(target)
+    names = [
+        target if number == 1 else str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        for number in range(1, len(messages) + 1)
+    ]
+    for name, message in zip(names, messages, strict=True):
+        write_bytes(name, encode_message(message, indent=True))
+    output.note(f"Written: {', '.join(names)}. " + next_step.format(file=" ".join(names)))
+    output.data({"files": names, "messages": [builtins(message) for message in messages]})
+
+
+def builtins(message: Any) -> dict[str, Any]:
+    """A message as JSON-ready dictionaries."""
+    from zkcredit.messages import to_builtins
+
+    return to_builtins(message)

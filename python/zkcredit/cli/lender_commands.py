@@ -1,0 +1,478 @@
+"""``zkcredit lender``: registration, terms, periods, lines, signatures, overview."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.base import Group
+from zkcredit.cli.context import Session, pass_session, uninterrupted
+from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.output import progress
+from zkcredit.cli.params import (
+    COUNT,
+    DURATION,
+    HEX,
+    MONEY,
+    MONTH,
+    PERCENT,
+    amount_minor,
+    find_terms,
+)
+from zkcredit.cli.watch import watched
+from zkcredit.errors import MalformedInput, Refused, StateConflict, StoreError
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.operator import Operator
+    from zkcredit.lender import Account, Lender
+    from zkcredit.terms import Terms
+
+_VAULT_VERSION = 1
+
+
+@click.group(cls=Group, name="lender", example="$ zkcredit lender show")
+def group() -> None:
+    """Grant lines, sign purchases, bill, take payments, pay merchants.
+
+    A lender's folder holds lender.vault (its keys) and lender.db (accounts and
+    everything it has signed). Back up both: the ledger alone does not bring them back.
+    """
+
+
+# -- opening ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Secrets:
+    """Content of a lender's vault; ``complete`` once the database beside it was made."""
+
+    phrase: str
+    name: str
+    complete: bool = False
+
+    def encode(self) -> bytes:
+        return json.dumps({"version": _VAULT_VERSION, **asdict(self)}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> _Secrets:
+        try:
+            found = json.loads(data)
+            version = found.pop("version")
+            if version != _VAULT_VERSION:
+                raise MalformedInput(f"lender vault has version {version}, not {_VAULT_VERSION}")
+            return cls(**found)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise MalformedInput("the vault holds no lender") from None
+
+
+@contextlib.contextmanager
+def open_lender(session: Session) -> Iterator[Lender]:
+    """The lender of this profile; its vault stays locked meanwhile."""
+    from zkcredit.keys import seed_from_phrase
+    from zkcredit.lender import Lender
+
+    with session.open_vault("lender") as vault:
+        seed = seed_from_phrase(_Secrets.decode(vault.data).phrase)
+        lender = Lender.open(session.folder / "lender.db", seed)
+        try:
+            yield lender
+        finally:
+            lender.close()
+
+
+@contextlib.contextmanager
+def lender_on_ledger(session: Session) -> Iterator[tuple[Lender, Operator]]:
+    """The lender together with its ledger."""
+    with session.ledger() as ledger, open_lender(session) as lender:
+        yield lender, ledger
+
+
+# -- registration ----------------------------------------------------------------------------
+
+
+@group.add("init", example='$ zkcredit --ledger ./ledger lender init "Bank of Formosa"')
+@click.argument("name")
+@pass_session
+def init(session: Session, name: str) -> None:
+    """Become a lender: make keys and database and register NAME on the ledger.
+
+    Run again after an interruption, it goes on where it stopped.
+    """
+    with session.ledger() as ledger:
+        _make(session, name)
+        with open_lender(session) as lender:
+            if lender.name != name:
+                raise StateConflict(f"this folder belongs to the lender {lender.name!r}")
+            index = lender.register(ledger).index
+            issuer_id = lender.issuer_id
+    folder = str(session.folder)
+    found = {"name": name, "issuer_id": issuer_id, "index": index, "folder": folder}
+    if not session.output.data(found):
+        session.output.fields(
+            [
+                ("lender", name),
+                ("id", issuer_id.hex()),
+                ("entry", index),
+                ("folder", folder),
+            ]
+        )
+        session.output.note("Next: publish terms with `lender terms --currency TWD`.")
+
+
+def _make(session: Session, name: str) -> None:
+    """Vault and database, whichever is missing."""
+    from zkcredit.entries import IssuerStatement
+    from zkcredit.keys import new_phrase, seed_from_phrase
+    from zkcredit.lender import Lender
+
+    IssuerStatement(bytes(48), name)  # refuses a bad name before a file is made
+    folder = session.make_folder()
+    database = folder / "lender.db"
+    if session.vault_path("lender").exists():
+        vault = session.open_vault("lender")
+    elif database.exists():
+        raise StateConflict(f"{database} exists, but its vault does not: put the vault back")
+    else:
+        vault = session.create_vault("lender", _Secrets(new_phrase(), name).encode())
+    with vault:
+        kept = _Secrets.decode(vault.data)
+        if kept.name != name:
+            raise StateConflict(f"this folder belongs to the lender {kept.name!r}")
+        if kept.complete and not database.exists():
+            raise StoreError(f"{database} is missing: bring it back, a new one could sign twice")
+        if not database.exists():
+            draft = folder / "lender.db.new"
+            _remove(draft)
+            Lender.create(draft, seed_from_phrase(kept.phrase), name).close()
+            _rename(draft, database)
+        if not kept.complete:
+            kept.complete = True
+            with uninterrupted():
+                vault.save(kept.encode())
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()
+
+
+def _rename(old: Path, new: Path) -> None:
+    try:
+        old.rename(new)
+        descriptor = os.open(new.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreError(f"cannot make {new}: {error.strerror}") from None
+
+
+# -- terms and periods -----------------------------------------------------------------------
+
+
+@group.add(
+    "terms",
+    example="$ zkcredit lender terms --currency TWD --apr 15.00% --minimum-pct 10%",
+)
+@click.option("--currency", required=True, metavar="CODE", help="Such as TWD.")
+@click.option(
+    "--digits",
+    type=click.IntRange(0, 6),
+    default=2,
+    show_default=True,
+    help="Digits after the point.",
+)
+@click.option("--apr", type=PERCENT, default="0", help="Interest for a year [0%].")
+@click.option("--minimum-floor", type=MONEY, help="Smallest minimum payment [0].")
+@click.option("--minimum-pct", type=PERCENT, default="0", help="Minimum payment of balance [0%].")
+@click.option("--late-fee", type=MONEY, help="Fee when the minimum was not paid [0].")
+@click.option("--merchant-fee", type=PERCENT, default="0", help="Kept of a settlement [0%].")
+@click.option(
+    "--start", type=MONTH, default="2026-01", show_default=True, help="Calendar month of period 1."
+)
+@click.option(
+    "--grace-days",
+    type=click.IntRange(0, 366),
+    default=20,
+    show_default=True,
+    help="Days for the billing statement.",
+)
+@click.option(
+    "--sign-within",
+    type=DURATION,
+    default="24h",
+    show_default=True,
+    help="Time in which purchases are signed; after it new ones stop.",
+)
+@click.option(
+    "--plans",
+    type=click.IntRange(1, 36),
+    default=1,
+    show_default=True,
+    help="Up to so many monthly parts per purchase.",
+)
+@click.option(
+    "--attributes",
+    type=click.IntRange(0, 16),
+    default=0,
+    show_default=True,
+    help="Number of signed attributes.",
+)
+@click.option(
+    "--bits",
+    type=click.Choice(["32", "64"]),
+    default="32",
+    show_default=True,
+    help="Size of amounts in minor units.",
+)
+@pass_session
+def terms_command(session: Session, /, **options: Any) -> None:
+    """Publish terms; prints their hash.
+
+    Holders and merchants name terms by (the start of) that hash. The same terms
+    again change nothing.
+    """
+    with lender_on_ledger(session) as (lender, ledger):
+        terms = _terms(options)
+        terms_hash = lender.publish_terms(ledger, terms)
+    if not session.output.data({"terms_hash": terms_hash, "terms": terms_json(terms)}):
+        session.output.line(terms_hash.hex())
+        session.output.note("Next: open the first period with `lender period open 1`.")
+
+
+def _terms(options: dict[str, Any]) -> Terms:
+    from zkcredit.terms import Terms
+
+    plain = Terms(currency=options["currency"], minor_digits=options["digits"])
+    floor, fee = options["minimum_floor"], options["late_fee"]
+    year, month = options["start"]
+    return Terms(
+        currency=options["currency"],
+        minor_digits=options["digits"],
+        due_buckets=options["plans"],
+        attributes=options["attributes"],
+        amount_bits=int(options["bits"]),
+        apr_bps=options["apr"],
+        minimum_floor_minor=0 if floor is None else amount_minor(floor, plain),
+        minimum_pct_bps=options["minimum_pct"],
+        late_fee_minor=0 if fee is None else amount_minor(fee, plain),
+        merchant_fee_bps=options["merchant_fee"],
+        calendar_start_year=year,
+        calendar_start_month=month,
+        grace_days=options["grace_days"],
+        sign_within_ms=options["sign_within"],
+    )
+
+
+def terms_json(terms: Terms) -> dict[str, Any]:
+    """All fields of terms."""
+    from dataclasses import fields
+
+    return {f.name: getattr(terms, f.name) for f in fields(terms) if not f.name.startswith("_")}
+
+
+@group.add("period", example="$ zkcredit lender period open 1\n$ zkcredit lender period close 1")
+@click.argument("action", type=click.Choice(["open", "close"]))
+@click.argument("number", type=COUNT)
+@click.option("--terms", "prefix", type=HEX, help="Which terms, if there are several.")
+@pass_session
+def period(session: Session, action: str, number: int, prefix: str | None) -> None:
+    """Open period NUMBER (a calendar month), or close it for good.
+
+    Purchases carry the open period. Once the next one is open, holders make their
+    billing statements of the old one; closing it ends the lines that made none.
+    A period that is open (or closed) already is left as it is.
+    """
+    with lender_on_ledger(session) as (lender, ledger):
+        terms_hash = find_terms(ledger.registry, prefix, lender.issuer_id).hash
+        if action == "open":
+            found = _open_period(lender, ledger, terms_hash, number)
+        else:
+            absent = lender.close_period(ledger, terms_hash, number)
+            found = {"closed": number, "no_shows": [account.number for account in absent]}
+    if session.output.data({"terms_hash": terms_hash, **found}):
+        return
+    if action == "open":
+        session.output.line(f"Period {number} {'is' if found['opened'] else 'was'} open.")
+    else:
+        names = ", ".join(map(str, found["no_shows"])) or "none"
+        session.output.line(f"Period {number} is closed. Lines that ended: {names}.")
+
+
+def _open_period(
+    lender: Lender, ledger: Operator, terms_hash: bytes, number: int
+) -> dict[str, Any]:
+    current = ledger.registry.current_period(terms_hash)
+    if number > current + 1:
+        raise Refused("period-order", f"the next period to open is {current + 1}")
+    if number == current + 1:
+        lender.open_period(ledger, terms_hash)
+    return {"period": number, "opened": number == current + 1}
+
+
+# -- lines -----------------------------------------------------------------------------------
+
+
+@group.add(
+    "grant",
+    example='$ zkcredit lender grant request.json --limit "500.00 TWD" --customer "No 17"',
+)
+@click.argument("request")
+@click.option("--limit", type=MONEY, required=True, help="The credit limit, such as 500.00 TWD.")
+@click.option("--customer", required=True, help="Your own name or number for the customer.")
+@click.option(
+    "--attribute",
+    "attributes",
+    type=click.IntRange(0),
+    multiple=True,
+    help="A signed attribute; repeat in order.",
+)
+@pass_session
+def grant(
+    session: Session, request: str, limit: str, customer: str, attributes: tuple[int, ...]
+) -> None:
+    """Grant the line asked for in the message REQUEST (from `wallet open`).
+
+    Check first that the customer really is who asks. The line is put on the ledger
+    and signed at once; the same request again changes nothing.
+    """
+    from zkcredit.entries import OpenStatement, Statement
+    from zkcredit.messages import OpenRequest
+
+    message = read_message(request, OpenRequest)
+    with lender_on_ledger(session) as (lender, ledger):
+        statement = Statement.decode(message.statement)
+        if not isinstance(statement, OpenStatement):
+            raise MalformedInput("the request does not open a line")
+        terms = ledger.registry.published(statement.terms_hash).terms
+        limit_minor = amount_minor(limit, terms)
+        account = lender.grant(ledger, message, limit_minor, customer, attributes)
+        lender.sign_pending(ledger)
+        account = lender.account(account.number)
+    if not session.output.data(account_json(account, terms)):
+        text = terms.format(account.limit_minor)
+        session.output.line(f"Account {account.number}: {customer}, limit {text}, {account.state}.")
+        session.output.note("The holder now runs `wallet receive`.")
+
+
+def account_json(account: Account, terms: Terms) -> dict[str, Any]:
+    """An account as JSON."""
+    return {
+        "account": account.number,
+        "customer": account.customer,
+        "state": account.state,
+        "terms_hash": account.terms_hash,
+        "currency": terms.currency,
+        "limit_minor": account.limit_minor,
+        "balance_minor": account.balance_minor,
+        "minimum_minor": account.minimum_minor,
+        "arrears_minor": account.arrears_minor,
+        "period": account.period,
+        "open_index": account.open_index,
+        "note": account.note,
+    }
+
+
+@group.add("sign", example="$ zkcredit lender sign")
+@click.option("--rescan", is_flag=True, help="Read the ledger from its first entry again.")
+@pass_session
+def sign(session: Session, rescan: bool) -> None:
+    """Sign everything new on the ledger: lines granted, purchases, refreshes.
+
+    Every proof is verified again first. Entries that may not be signed are listed
+    and give exit code 1; they are public faults of this lender.
+    """
+    with lender_on_ledger(session) as (lender, ledger), progress("signing") as update:
+        report = lender.sign_pending(watched(ledger, update), rescan=rescan)
+        faults = lender.faults()
+    found = {
+        "signed": report.signed,
+        "posted": report.posted,
+        "refused": report.refused,
+        "waiting": report.waiting,
+        "faults": [{"index": index, "reason": reason} for index, reason in faults],
+    }
+    session.exit_code = 1 if report.refused else 0
+    if session.output.data(found):
+        return
+    session.output.line(f"{report.signed} signed, {report.posted} posted.")
+    for index, reason in faults:
+        session.output.line(f"Entry {index} is not signed: {reason}")
+    if report.waiting:
+        waiting = ", ".join(map(str, report.waiting[:20]))
+        session.output.line(f"Waiting for the holders' openings: entries {waiting}.")
+
+
+@group.add("show", example="$ zkcredit lender show\n$ zkcredit lender show --csv > accounts.csv")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values.")
+@pass_session
+def show(session: Session, as_csv: bool) -> None:
+    """Show accounts, what waits for a signature, and payouts."""
+    with lender_on_ledger(session) as (lender, ledger):
+        registry = ledger.registry
+        accounts = [(a, registry.published(a.terms_hash).terms) for a in lender.accounts()]
+        waiting = ledger.unanswered(lender.issuer_id)
+        payouts = lender.payouts()
+        owed = {a.number: lender.owed_minor(a.number) for a, _ in accounts}
+        name, issuer_id = lender.name, lender.issuer_id
+        digits = {t.currency: t.minor_digits for t in (x.terms for x in registry.terms.values())}
+    found = {
+        "name": name,
+        "issuer_id": issuer_id,
+        "accounts": [{**account_json(a, t), "owed_minor": owed[a.number]} for a, t in accounts],
+        "unanswered": waiting,
+        "payouts": [{"index": p.entry_index, "net_minor": p.net_minor} for p in payouts],
+    }
+    columns = ("account", "customer", "state", "period", "limit", "balance", "owed now", "minimum")
+    rows = [
+        (a.number, a.customer, a.state, a.period, t.format(a.limit_minor),
+         t.format(a.balance_minor), t.format(owed[a.number]), t.format(a.minimum_minor))
+        for a, t in accounts
+    ]  # fmt: skip
+    if session.output.data(found):
+        return
+    if as_csv:
+        session.output.csv(columns, rows)
+        return
+    session.output.line(f"{name}  {issuer_id.hex()}")
+    session.output.table(columns, rows, right=(0, 3, 4, 5, 6, 7))
+    if waiting:
+        entries = ", ".join(map(str, waiting[:20]))
+        session.output.line(f"Unanswered entries: {entries} (`lender sign`, `lender statement`).")
+    if payouts:
+        from zkcredit.money import format_money
+
+        session.output.table(
+            ("settlement", "merchant gets", "reference"),
+            [
+                (
+                    p.entry_index,
+                    format_money(p.net_minor, p.currency, digits[p.currency]),
+                    p.reference,
+                )
+                for p in payouts
+            ],
+            right=(0, 1),
+        )
+
+
+@group.add("totals", example="$ zkcredit lender totals -o bank-totals.json")
+@output_option()
+@pass_session
+def totals(session: Session, target: str) -> None:
+    """Write the sums of all bills, for `audit --totals`.
+
+    They open the sum of the bills on the log and no single bill.
+    """
+    with lender_on_ledger(session) as (lender, ledger):
+        message = lender.totals(ledger)
+    write_message(session.output, target, message, "For the auditor: `audit --totals {file}`.")

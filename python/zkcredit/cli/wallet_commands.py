@@ -1,0 +1,512 @@
+"""``zkcredit wallet``: making and restoring a wallet, its lines and history."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.base import Group
+from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.files import output_option, read_text, write_message
+from zkcredit.cli.output import progress, utc
+from zkcredit.cli.params import COUNT, HEX, find_terms
+from zkcredit.cli.watch import watched
+from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.operator import Operator
+    from zkcredit.terms import Terms
+    from zkcredit.wallet import Event, Line, Wallet
+
+LINE = click.option("--line", type=COUNT, help="Number of the line, if there are several.")
+SETTLED_STATES = ("ready", "disputed", "closed")
+
+
+@click.group(cls=Group, name="wallet", example="$ zkcredit wallet show")
+def group() -> None:
+    """Hold credit lines and pay with them.
+
+    A wallet is one file, wallet.vault, under your passphrase. Its 24 words and the
+    ledger bring everything back.
+    """
+
+
+# -- opening ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Desk:
+    """The wallet, its ledger, and ``save``, which must come before anything is submitted."""
+
+    session: Session
+    wallet: Wallet
+    ledger: Operator
+    save: Callable[[], None]
+
+    def terms(self, line: Line) -> Terms:
+        """Terms of a line."""
+        return self.ledger.registry.published(line.terms_hash).terms
+
+    def receive(self) -> list[Event]:
+        """Picks up what is on the ledger for this wallet and stores it."""
+        self._find_landed()
+        events = self.wallet.receive(self.ledger)
+        self.save()
+        return events
+
+    def _find_landed(self) -> None:
+        """Steps whose receipt was lost are looked for on the ledger."""
+        from zkcredit import digests
+        from zkcredit.ledger import Receipt
+
+        for line in self.wallet.lines:
+            step = line.pending
+            if step is None or step.index is not None or line.ledger_id != self.ledger.ledger_id:
+                continue
+            if line.status == "requested":
+                continue
+            digest = digests.statement_hash(step.statement)
+            index = self.ledger.find_statement(digest)
+            if index is not None:
+                timestamp_ms = self.ledger.entry(index).timestamp_ms
+                self.wallet.accepted(line.number, Receipt(index, timestamp_ms, digest, True))
+
+    def choose(self, number: int | None, fits: Callable[[Line], bool], what: str) -> Line:
+        """The line asked for, or the only one that fits."""
+        if number is not None:
+            return self.wallet.line(number)
+        own = [x for x in self.wallet.lines if x.ledger_id == self.ledger.ledger_id]
+        found = [x for x in own if fits(x)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            if len(own) == 1:
+                return own[0]
+            raise Refused("line-not-ready", f"no line {what}")
+        numbers = ", ".join(str(x.number) for x in found)
+        raise CallerError(f"lines {numbers} {what}: choose one with --line")
+
+
+@contextlib.contextmanager
+def open_wallet(session: Session, *, read_only: bool = False) -> Iterator[Desk]:
+    """The wallet of this profile with its ledger; the vault stays locked meanwhile."""
+    from zkcredit.wallet import Wallet
+
+    with session.ledger(read_only=read_only) as ledger:
+        vault = session.open_vault("wallet")
+        try:
+            wallet = Wallet.load(vault.data)
+        except ZkCreditError:
+            vault.close()
+            raise
+        with session.keep(vault, wallet.dump) as save:
+            yield Desk(session, wallet, ledger, save)
+
+
+# -- new, restore ----------------------------------------------------------------------------
+
+
+def _phrase_lines(phrase: str) -> str:
+    words = phrase.split()
+    rows = (words[start : start + 6] for start in range(0, len(words), 6))
+    return "\n".join("  " + " ".join(row) for row in rows)
+
+
+@group.add("new", example="$ zkcredit --ledger ./ledger wallet new")
+@pass_session
+def new(session: Session) -> None:
+    """Make a wallet and print its 24 words: write them down, show them to nobody.
+
+    A wallet that exists is never replaced.
+    """
+    from zkcredit.wallet import Wallet
+
+    wallet = Wallet.create()
+    session.create_vault("wallet", wallet.dump()).close()
+    _pin(session)
+    phrase = wallet.phrase or ""
+    if not session.output.data({"wallet": str(session.vault_path("wallet")), "phrase": phrase}):
+        session.output.line(_phrase_lines(phrase))
+        session.output.note(
+            "These words are the wallet: whoever has them can spend from it and read its "
+            "history.\nWrite them down now. Next: ask for a line with `wallet open`."
+        )
+
+
+def _pin(session: Session) -> None:
+    """Remembers the ledger if one is named."""
+    with contextlib.suppress(CallerError), session.ledger(read_only=True):
+        pass
+
+
+@group.add("phrase", example="$ zkcredit wallet phrase")
+@pass_session
+def phrase_command(session: Session) -> None:
+    """Print the wallet's 24 words again."""
+    from zkcredit.wallet import Wallet
+
+    with session.open_vault("wallet") as vault:
+        phrase = Wallet.load(vault.data).phrase or ""
+    if not session.output.data({"phrase": phrase}):
+        session.output.line(_phrase_lines(phrase))
+
+
+@group.add(
+    "restore",
+    example="$ zkcredit --home new-folder --ledger ./ledger wallet restore --phrase-file words.txt",
+)
+@click.option("--phrase-file", metavar="FILE", help="The 24 words (- is standard input) [asked].")
+@pass_session
+def restore(session: Session, phrase_file: str | None) -> None:
+    """Bring a wallet back from its 24 words and the ledger.
+
+    The ledger is read from start to end and searched on this machine. A wallet that is
+    here already is rebuilt from the ledger, if it has the same words.
+    """
+    from zkcredit.wallet import Wallet
+
+    words = _read_phrase(phrase_file) if _asks_words(session, phrase_file) else None
+    wanted = None if words is None else Wallet.from_phrase(words)
+    if wanted is not None and not session.vault_path("wallet").exists():
+        with session.ledger(read_only=True):
+            pass  # a ledger that cannot be read is noticed before a file is made
+        session.create_vault("wallet", wanted.dump()).close()
+    with open_wallet(session, read_only=True) as desk, progress("scanning") as update:
+        if wanted is not None and desk.wallet.phrase != wanted.phrase:
+            raise StateConflict("the wallet in this folder has other words: use another --home")
+        report = desk.wallet.restore(watched(desk.ledger, update))
+        desk.save()
+        lines = [(line, desk.terms(line)) for line in desk.wallet.lines]
+    found = {
+        "scanned": report.scanned,
+        "restored": report.restored,
+        "must_refresh": report.must_refresh,
+        "lines": [line_json(line, terms) for line, terms in lines],
+    }
+    if not session.output.data(found):
+        session.output.line(f"{report.scanned} entries read, {len(report.lines)} lines found.")
+        _print_lines(session, lines)
+
+
+def _asks_words(session: Session, phrase_file: str | None) -> bool:
+    """A wallet that is here knows its words; others are compared if they are given."""
+    session.ledger_place()  # which ledger must be clear before anybody types 24 words
+    return phrase_file is not None or not session.vault_path("wallet").exists()
+
+
+def _read_phrase(phrase_file: str | None) -> str:
+    if phrase_file is not None:
+        return read_text(phrase_file, 4096)
+    import sys
+
+    if not sys.stdin.isatty():
+        raise CallerError("the 24 words are needed: --phrase-file FILE (- is standard input)")
+    found: str = click.prompt("The 24 words", hide_input=True, err=True)
+    return found
+
+
+# -- lines -----------------------------------------------------------------------------------
+
+
+@group.add("open", example="$ zkcredit wallet open -o request.json")
+@click.option("--terms", "prefix", type=HEX, help="Start of the terms' hash, if there are several.")
+@click.option("--another", is_flag=True, help="One more line under terms you have a line of.")
+@output_option("Where the request goes (- is standard output).")
+@pass_session
+def open_command(session: Session, prefix: str | None, another: bool, target: str) -> None:
+    """Ask for a credit line under published terms: writes a request for the lender.
+
+    Until the line is open, the same command gives the same request again.
+    """
+    with open_wallet(session) as desk:
+        published = find_terms(desk.ledger.registry, prefix)
+        same = [line for line in desk.wallet.lines if line.terms_hash == published.hash]
+        asked = [line for line in same if line.status == "requested"]
+        if asked and not another:
+            number = asked[0].number
+            request = desk.wallet.open_request(desk.ledger, number)
+        elif same and not another:
+            raise StateConflict(
+                f"line {same[0].number} has these terms already: --another asks for one more"
+            )
+        else:
+            request = desk.wallet.request_line(desk.ledger, published.hash)
+            number = desk.wallet.lines[-1].number
+        desk.save()
+    session.output.note(f"Line {number} is asked for.")
+    write_message(
+        session.output, target, request, "For the lender: `lender grant {file} --limit …`."
+    )
+
+
+def line_json(line: Line, terms: Terms) -> dict[str, Any]:
+    """A line as JSON; secrets stay out."""
+    token, pending = line.token, line.pending
+    step = None
+    if pending is not None and line.status != "requested":
+        step = {
+            "kind": pending.kind_name,
+            "index": pending.index,
+            "amount_minor": pending.amount_minor,
+            "label": pending.label,
+            "refused": pending.refused,
+        }
+    return {
+        "line": line.number,
+        "status": line.status,
+        "ledger_id": line.ledger_id,
+        "issuer_id": line.issuer_id,
+        "terms_hash": line.terms_hash,
+        "currency": terms.currency,
+        "minor_digits": terms.minor_digits,
+        "period": None if token is None else token.period,
+        "available_minor": None if token is None else token.available_minor,
+        "due_minor": None if token is None else token.due_minor,
+        "limit_minor": line.limit_minor,
+        "balance_minor": line.balance_minor,
+        "minimum_minor": line.minimum_minor,
+        "must_refresh": line.must_refresh,
+        "pending": step,
+        "problem": line.problem,
+        "statement_moment_ms": line.statement_moment_ms,
+    }
+
+
+def _advice(line: Line) -> str:
+    """What the holder can do next with a line."""
+    if line.status == "disputed":
+        return f"disputed: {line.problem}"
+    if line.status == "requested":
+        return "asked for; waits for the lender"
+    pending = line.pending
+    if line.status == "pending" and pending is not None:
+        if pending.refused is not None:
+            return f"{pending.kind_name} refused [{pending.refused}]: `wallet refresh`"
+        if pending.index is None:
+            return f"{pending.kind_name} not on the ledger: `wallet submit`"
+        return f"{pending.kind_name} at entry {pending.index} waits for the lender"
+    return "`wallet refresh` before use" if line.must_refresh else ""
+
+
+def _print_lines(session: Session, lines: list[tuple[Line, Terms]]) -> None:
+    rows = []
+    for line, terms in lines:
+        token = line.token
+        amounts = ["-"] * 2
+        if token is not None:
+            amounts = [terms.format(token.available_minor), terms.format(sum(token.due_minor))]
+        period = "-" if token is None else token.period
+        rows.append(
+            (
+                line.number,
+                line.status,
+                period,
+                *amounts,
+                terms.format(line.limit_minor),
+                terms.format(line.balance_minor),
+                terms.format(line.minimum_minor),
+                _advice(line),
+            )
+        )
+    columns = ("line", "status", "period", "credit left", "not billed", "limit", "balance")
+    session.output.table((*columns, "minimum", "next"), rows, right=(0, 2, 3, 4, 5, 6, 7))
+
+
+@group.add("show", example="$ zkcredit wallet show")
+@pass_session
+def show(session: Session) -> None:
+    """Show all lines: credit left, what is not billed yet, balance, what comes next."""
+    with open_wallet(session, read_only=True) as desk:
+        lines = [(line, desk.terms(line)) for line in _own(desk)]
+        found = {"lines": [line_json(line, terms) for line, terms in lines]}
+        moments = [(line, _moment(desk, line)) for line, _ in lines]
+    if session.output.data(found):
+        return
+    _print_lines(session, lines)
+    for line, moment_ms in moments:
+        if moment_ms is not None:
+            session.output.line(
+                f"Line {line.number}: make the billing statement at {utc(moment_ms)} "
+                "(a random moment keeps it from being linked)."
+            )
+
+
+def _own(desk: Desk) -> list[Line]:
+    return [line for line in desk.wallet.lines if line.ledger_id == desk.ledger.ledger_id]
+
+
+def _moment(desk: Desk, line: Line) -> int | None:
+    """When to bill the line's period, None while that period is open or over."""
+    token = line.token
+    if token is None or line.status != "ready":
+        return None
+    if token.period >= desk.ledger.registry.current_period(line.terms_hash):
+        return None
+    return desk.wallet.statement_moment(desk.ledger, line.number)
+
+
+@group.add("history", example="$ zkcredit wallet history --csv > history.csv")
+@LINE
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values.")
+@pass_session
+def history(session: Session, line: int | None, as_csv: bool) -> None:
+    """Show finished steps: purchases, bills, payments put on the line."""
+    from zkcredit.money import format_number
+
+    with open_wallet(session, read_only=True) as desk:
+        if line is not None:
+            desk.wallet.line(line)
+        terms = {x.number: desk.terms(x) for x in _own(desk)}
+        rows = [row for row in desk.wallet.history(line) if row.line in terms]
+    found = {
+        "history": [
+            {
+                "line": row.line,
+                "index": row.index,
+                "kind": row.kind,
+                "timestamp_ms": row.timestamp_ms,
+                "period": row.period,
+                "amount_minor": row.amount_minor,
+                "available_minor": row.available_minor,
+                "currency": terms[row.line].currency,
+                "label": row.label,
+            }
+            for row in rows
+        ]
+    }
+    if session.output.data(found):
+        return
+    if as_csv:
+        columns = ("time", "line", "entry", "step", "period", "currency", "amount", "credit left")
+        session.output.csv(
+            (*columns, "label"),
+            [
+                (
+                    utc(row.timestamp_ms),
+                    row.line,
+                    row.index,
+                    row.kind,
+                    row.period,
+                    terms[row.line].currency,
+                    format_number(row.amount_minor, terms[row.line].minor_digits),
+                    format_number(row.available_minor, terms[row.line].minor_digits),
+                    row.label,
+                )
+                for row in rows
+            ],
+        )
+        return
+    session.output.table(
+        ("time", "line", "entry", "step", "period", "amount", "credit left", "label"),
+        [
+            (
+                utc(row.timestamp_ms),
+                row.line,
+                row.index,
+                row.kind,
+                row.period,
+                terms[row.line].format(row.amount_minor),
+                terms[row.line].format(row.available_minor),
+                row.label,
+            )
+            for row in rows
+        ],
+        right=(1, 2, 4, 5, 6),
+    )
+
+
+@group.add("receive", example="$ zkcredit wallet receive")
+@pass_session
+def receive(session: Session) -> None:
+    """Pick up the lender's signatures and bills from the ledger and check them.
+
+    What does not follow from the terms is kept as evidence, the line stops, and the
+    exit code is 1.
+    """
+    with open_wallet(session) as desk:
+        events = desk.receive()
+        waiting = [x.number for x in _own(desk) if x.status not in SETTLED_STATES]
+    found = {
+        "events": [
+            {"line": e.line, "kind": e.kind, "status": e.status, "text": e.text} for e in events
+        ],
+        "waiting": waiting,
+    }
+    session.exit_code = 1 if any(e.status == "disputed" for e in events) else 0
+    if session.output.data(found):
+        return
+    for event in events:
+        session.output.line(f"Line {event.line}: {event.kind} {event.status}, {event.text}.")
+    if not events:
+        session.output.line("Nothing new.")
+    if waiting:
+        session.output.note(f"Still waiting for the lender: {_lines(waiting)}.")
+
+
+def _lines(numbers: list[int]) -> str:
+    return ("line " if len(numbers) == 1 else "lines ") + ", ".join(map(str, numbers))
+
+
+@group.add("submit", example="$ zkcredit wallet submit")
+@pass_session
+def submit(session: Session) -> None:
+    """Send stored steps to the ledger that it does not have yet.
+
+    For use after an interruption between storing and sending.
+    """
+    with open_wallet(session) as desk:
+        results = desk.wallet.submit_pending(desk.ledger)
+    rows = []
+    for number, result in results:
+        if isinstance(result, ZkCreditError):
+            session.exit_code = session.exit_code or result.exit_code
+            rows.append({"line": number, "index": None, "error": str(result)})
+            session.output.line(f"Line {number}: {result}")
+        else:
+            rows.append({"line": number, "index": result.index, "error": None})
+            session.output.line(f"Line {number}: accepted as entry {result.index}.")
+    if not session.output.data({"submitted": rows}) and not rows:
+        session.output.line("Nothing to send.")
+
+
+@group.add("refresh", example="$ zkcredit wallet refresh --line 1")
+@LINE
+@pass_session
+def refresh(session: Session, line: int | None) -> None:
+    """Replace a line's token by a fresh one: after a restore or an aborted purchase.
+
+    A stored purchase that is not on the ledger can never land there afterwards.
+    """
+    with open_wallet(session) as desk:
+        desk.receive()
+        chosen = desk.choose(line, _may_refresh, "may be refreshed")
+        receipt = desk.wallet.refresh(desk.ledger, chosen.number, desk.save)
+        number = chosen.number
+    if not session.output.data({"line": number, "index": receipt.index}):
+        session.output.line(f"Line {number}: refresh accepted as entry {receipt.index}.")
+        session.output.note("When the lender has signed: `wallet receive`.")
+
+
+def _may_refresh(line: Line) -> bool:
+    unlanded = line.pending is not None and line.pending.index is None
+    return line.must_refresh or (line.status == "pending" and unlanded)
+
+
+@group.add("accept", example="$ zkcredit wallet accept 1")
+@click.argument("line", type=COUNT)
+@pass_session
+def accept(session: Session, line: int) -> None:
+    """Go on with LINE under protest after a bill that does not follow from the terms.
+
+    The evidence is kept. Only possible if the lender's signature is valid.
+    """
+    with open_wallet(session) as desk:
+        desk.wallet.accept_disputed(line, desk.ledger)
+        found = desk.wallet.line(line)
+        terms = desk.terms(found)
+    if not session.output.data(line_json(found, terms)):
+        session.output.line(f"Line {line} goes on.")

@@ -1,0 +1,244 @@
+"""``zkcredit wallet``: paying, billing statements and updates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.bills import show_bills
+from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.output import utc
+from zkcredit.cli.params import COUNT
+from zkcredit.cli.wallet_commands import LINE, Desk, group, open_wallet
+from zkcredit.errors import CallerError, Refused
+
+if TYPE_CHECKING:
+    from zkcredit.messages import Invoice
+    from zkcredit.wallet import Line, Preview
+
+
+@group.add(
+    "pay",
+    example="$ zkcredit wallet pay invoice.json\n$ cat invoice.json | zkcredit wallet pay - --yes",
+)
+@click.argument("invoice")
+@LINE
+@click.option("--plan", type=COUNT, default=1, help="Pay in so many monthly parts [1].")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--offline", metavar="FILE", help="Store and write to FILE instead of submitting.")
+@pass_session
+def pay(
+    session: Session,
+    *,
+    invoice: str,
+    line: int | None,
+    plan: int,
+    yes: bool,
+    offline: str | None,
+) -> None:
+    """Pay the INVOICE of a merchant (a file, or - for standard input).
+
+    First shows shop, amount, credit left and what each party will learn. The purchase
+    is stored, then submitted to the ledger; paying the same invoice again submits the
+    same purchase.
+    """
+    from zkcredit.messages import Invoice, signing_digest
+
+    if not yes and (invoice == "-" or session.output.as_json):
+        raise CallerError("nobody can be asked: add --yes")
+    message = read_message(invoice, Invoice)
+    with open_wallet(session) as desk:
+        desk.receive()
+        digest = signing_digest(message)
+        done = [row for row in desk.wallet.history() if row.invoice_hash == digest]
+        if done:
+            _print_paid(session, message, done[0].line, done[0].index, signed=True)
+            return
+        chosen = _pending_line(desk, digest)
+        if chosen is None:
+            chosen, preview = _choose_line(desk, message, line, plan)
+            _print_preview(session, desk, chosen, preview)
+            if not yes and not click.confirm("Pay?", err=True):
+                session.output.note("Nothing was paid.")
+                session.exit_code = 1
+                return
+        if offline is not None:
+            _store(desk, chosen, message, plan, offline)
+            return
+        index = desk.wallet.pay(desk.ledger, chosen.number, message, plan, desk.save).index
+    _print_paid(session, message, chosen.number, index, signed=False)
+
+
+def _pending_line(desk: Desk, digest: bytes) -> Line | None:
+    """The line on which this invoice is being paid already."""
+    for line in desk.wallet.lines:
+        if line.pending is not None and line.pending.invoice_hash == digest:
+            return line
+    return None
+
+
+def _choose_line(
+    desk: Desk, invoice: Invoice, number: int | None, plan: int
+) -> tuple[Line, Preview]:
+    """The line asked for, or the first that can pay; else the reason why none can."""
+    if number is not None:
+        preview = desk.wallet.check_invoice(desk.ledger, number, invoice, plan)
+        return desk.wallet.line(number), preview
+    problem: Refused | None = None
+    numbers = desk.wallet.usable_lines(desk.ledger, invoice)
+    own = [x for x in desk.wallet.lines if x.ledger_id == desk.ledger.ledger_id]
+    numbers += [x.number for x in own if x.number not in numbers]
+    for candidate in numbers:
+        try:
+            preview = desk.wallet.check_invoice(desk.ledger, candidate, invoice, plan)
+        except Refused as error:
+            problem = problem or error
+        else:
+            return desk.wallet.line(candidate), preview
+    raise problem or Refused("line-not-ready", "this wallet has no line: ask for one first")
+
+
+def _print_preview(session: Session, desk: Desk, line: Line, preview: Preview) -> None:
+    out, terms = session.output, desk.terms(line)
+    lender = desk.ledger.registry.issuer(line.issuer_id).name
+    parts = "" if preview.plan == 1 else f" in {preview.plan} monthly parts"
+    out.note(f"Pay {terms.format(preview.amount_minor)} to {preview.merchant}{parts}")
+    out.note(f"  for          {preview.label}")
+    out.note(f"  from         line {line.number}, {lender}")
+    out.note(f"  credit left  {terms.format(preview.available_after_minor)} afterwards")
+    out.note(f"  valid until  {utc(preview.not_after_ms)}")
+    out.note("Who learns what")
+    for party, text in preview.learns.items():
+        out.note(f"  {party}: {text}")
+    for warning in preview.warnings:
+        out.note(f"Warning: {warning}")
+
+
+def _print_paid(session: Session, invoice: Invoice, line: int, index: int, *, signed: bool) -> None:
+    from zkcredit.messages import signing_digest
+
+    found: dict[str, Any] = {
+        "line": line,
+        "index": index,
+        "amount_minor": invoice.amount_minor,
+        "currency": invoice.currency,
+        "invoice_hash": signing_digest(invoice),
+        "signed": signed,
+    }
+    if session.output.data(found):
+        return
+    if signed:
+        session.output.line(f"Paid before, at entry {index} (line {line}).")
+        return
+    session.output.line(f"Paid: entry {index} of the ledger (line {line}).")
+    session.output.note("The merchant sees it with `merchant check`. When the lender has signed: "
+                        "`wallet receive`.")  # fmt: skip
+
+
+def _store(desk: Desk, line: Line, invoice: Invoice, plan: int, target: str) -> None:
+    from zkcredit.cli.submission import SubmissionFile
+
+    submission = desk.wallet.prepare_payment(desk.ledger, line.number, invoice, plan)
+    desk.save()
+    message = SubmissionFile.of(desk.ledger.ledger_id, submission)
+    write_message(desk.session.output, target, message, "Submit it: `ledger submit {file}`.")
+
+
+# -- billing statement, update ---------------------------------------------------------------
+
+
+@group.add(
+    "statement",
+    example="$ zkcredit wallet statement -o opening.json\n"
+    "$ zkcredit wallet statement --show\n$ zkcredit wallet statement --csv > bills.csv",
+)
+@LINE
+@click.option("--show", "as_table", is_flag=True, help="Show the bills received.")
+@click.option("--csv", "as_csv", is_flag=True, help="The same as comma-separated values.")
+@output_option("Where the opening for the lender goes (- is standard output).")
+@pass_session
+def statement(
+    session: Session, line: int | None, as_table: bool, as_csv: bool, target: str
+) -> None:
+    """Make the billing statement of a period that is over; or show the bills received.
+
+    The lender, and nobody else, gets the opening: what was bought in the period as one
+    sum. Its answer, the signed bill, comes with `wallet receive`. Until then the same
+    command gives the same opening again.
+    """
+    from zkcredit.entries import Kind
+
+    if as_table or as_csv:
+        _show_bills(session, line, as_csv=as_csv)
+        return
+    with open_wallet(session) as desk:
+        chosen = _landed(desk, line, Kind.STATEMENT)
+        if chosen is None:
+            desk.receive()
+            chosen = desk.choose(line, lambda x: _over(desk, x), "can be billed")
+            opening: Any = desk.wallet.make_statement(desk.ledger, chosen.number, desk.save)
+        else:
+            opening = desk.wallet.opening(chosen.number)
+        due = desk.terms(chosen).format(opening.due_minor)
+        desk.save()
+    session.output.note(
+        f"Line {chosen.number}: billing statement over {due} at entry {opening.entry_index}."
+    )
+    write_message(
+        session.output, target, opening, "For the lender only: `lender statement {file}`."
+    )
+
+
+def _landed(desk: Desk, number: int | None, kind: int) -> Line | None:
+    """A line whose pending step of this kind is on the ledger and not answered yet."""
+    for line in desk.wallet.lines:
+        pending = line.pending
+        if number not in (None, line.number) or line.ledger_id != desk.ledger.ledger_id:
+            continue
+        if pending is not None and pending.kind == kind and pending.index is not None:
+            return line if desk.ledger.reply(pending.index) is None else None
+    return None
+
+
+def _over(desk: Desk, line: Line) -> bool:
+    token = line.token
+    current = desk.ledger.registry.current_period(line.terms_hash)
+    return token is not None and line.status in ("ready", "pending") and token.period < current
+
+
+def _show_bills(session: Session, number: int | None, *, as_csv: bool) -> None:
+    with open_wallet(session, read_only=True) as desk:
+        lines = desk.wallet.lines if number is None else [desk.wallet.line(number)]
+        own = [line for line in lines if line.ledger_id == desk.ledger.ledger_id]
+        bills = [
+            (document, desk.terms(line))
+            for line in own
+            for document in desk.wallet.documents(line.number)
+        ]
+    show_bills(session.output, bills, as_csv=as_csv)
+
+
+@group.add("update", example="$ zkcredit wallet update -o opening.json")
+@LINE
+@output_option("Where the opening for the lender goes (- is standard output).")
+@pass_session
+def update(session: Session, line: int | None, target: str) -> None:
+    """Let the lender put payments or a new limit on a line at once, between bills.
+
+    The opening shows the lender which account this is, and nothing else.
+    """
+    from zkcredit.entries import Kind
+
+    with open_wallet(session) as desk:
+        chosen = _landed(desk, line, Kind.UPDATE)
+        if chosen is None:
+            desk.receive()
+            chosen = desk.choose(line, lambda x: x.status == "ready", "can be updated")
+            opening: Any = desk.wallet.make_update(desk.ledger, chosen.number, desk.save)
+        else:
+            opening = desk.wallet.opening(chosen.number)
+        desk.save()
+    session.output.note(f"Line {chosen.number}: update at entry {opening.entry_index}.")
+    write_message(session.output, target, opening, "For the lender only: `lender update {file}`.")

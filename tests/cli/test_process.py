@@ -1,0 +1,247 @@
+"""The command as a process: exit codes, signals, locks, pipes, start-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clikit import PASSPHRASE, World, call, environment, spawn
+
+HEAVY = ("cryptography", "msgspec", "pysqlite3", "rich", "sqlalchemy", "mnemonic", "blake3")
+
+
+def start(*arguments: str, cwd: Path, **more: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "zkcredit.cli", *arguments]
+    options: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.Popen(command, cwd=cwd, env=environment(), **options)  # type: ignore[call-overload, no-any-return]
+
+
+def ann(*arguments: str) -> tuple[str, ...]:
+    return ("--home", "ann", "--ledger", "ledger", *arguments)
+
+
+def test_every_exit_code(opened: World) -> None:
+    opened.invoice("999.00 TWD")
+    opened.file("broken.json").write_text("{")
+    cases = {
+        0: ann("wallet", "show"),
+        2: ann("wallet", "fly"),
+        3: ann("wallet", "pay", "invoice.json", "--yes"),
+        4: ann("wallet", "pay", "broken.json", "--yes"),
+        5: ann("wallet", "new"),
+        6: ann("wallet", "pay", "missing.json", "--yes"),
+    }
+    for code, arguments in cases.items():
+        result = spawn(*arguments, "--json", cwd=opened.place)
+        assert result.code == code, result
+        assert set(json.loads(result.out)) == ({"error"} if code else {"lines"})
+        assert "Traceback" not in result.err
+    result = spawn(*ann("wallet", "show"), cwd=opened.place, ZKCREDIT_PASSPHRASE="wrong")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+
+
+def test_two_at_once(opened: World) -> None:
+    from zkcredit.vault import Vault
+
+    with Vault.open(opened.file("ann/default/wallet.vault"), PASSPHRASE, "wallet"):
+        result = spawn(*ann("wallet", "show", "--json"), cwd=opened.place)
+    assert (result.code, result.error["code"]) == (5, "conflict")
+    assert "in use" in result.error["message"]
+
+
+def test_many_processes_at_once(opened: World) -> None:
+    for number in range(3):
+        opened.invoice("1.00 TWD", f"invoice-{number}.json")
+    size = opened.size()
+    running = [
+        start(*ann("wallet", "pay", f"invoice-{number}.json", "--yes"), cwd=opened.place)
+        for number in range(3)
+    ]
+    codes = sorted(process.wait(60) for process in running)
+    for process in running:
+        process.communicate()
+    assert codes[0] == 0
+    assert set(codes) <= {0, 3, 5}, "in use, or the line waits for its signature"
+    assert opened.size() == size + 1
+
+
+def test_ctrl_c_while_waiting(opened: World) -> None:
+    opened.invoice()
+    check = ("merchant", "check", "invoice.json", "--wait", "50s")
+    process = start("--home", "shop", "--ledger", "ledger", *check, cwd=opened.place)
+    deadline = time.monotonic() + 20
+    lock = opened.file("shop/default/merchant.vault.lock")
+    while not lock.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    opened.do("shop", "merchant", "check")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.1, 0.3, 0.5, 0.7])
+def test_killed_at_any_moment_and_run_again(opened: World, delay_s: float) -> None:
+    opened.invoice()
+    size = opened.size()
+    process = start(*ann("wallet", "pay", "invoice.json", "--yes"), cwd=opened.place)
+    time.sleep(delay_s)
+    process.kill()
+    process.communicate()
+    paid = opened.get("ann", "wallet", "pay", "invoice.json", "--yes")
+    assert (paid["index"], opened.size()) == (size, size + 1)
+
+
+def test_broken_pipe(opened: World) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(*ann("wallet", "history", "--json"), cwd=opened.place, stdout=writing)
+    os.close(writing)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_full_disk(opened: World) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(*ann("wallet", "show", "--json"), cwd=opened.place, stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 6
+    assert b"Traceback" not in err
+    result = opened.run("shop", "merchant", "totals", "-o", "/dev/full")
+    assert result.code == 6
+
+
+def test_passphrase_from_a_file(opened: World) -> None:
+    opened.file("secret").write_text(PASSPHRASE + "\nnot this\n")
+    show = ann("wallet", "show", "--passphrase-file", "secret")
+    assert spawn(*show, cwd=opened.place, ZKCREDIT_PASSPHRASE="").code == 0
+    opened.file("secret").write_text("")
+    assert spawn(*show, cwd=opened.place, ZKCREDIT_PASSPHRASE="").code == 2
+
+
+def test_secrets_are_for_their_owner_only(opened: World) -> None:
+    for name in ("ann/default/wallet.vault", "bank/default/lender.db", "request.json"):
+        assert opened.file(name).stat().st_mode & 0o077 == 0
+    assert opened.file("ann/default").stat().st_mode & 0o077 == 0
+
+
+def test_ledger_and_profile_are_remembered(opened: World) -> None:
+    opened.do("ann", "wallet", "show")
+    result = call("wallet", "show", "--json", cwd=opened.place, ZKCREDIT_HOME="ann")
+    assert result.code == 0
+    other = call("--profile", "two", "wallet", "show", cwd=opened.place, ZKCREDIT_HOME="ann")
+    assert other.code == 2
+
+
+_HELP = """
+import io, sys, contextlib
+import click
+from zkcredit.cli import cli, main
+
+def paths(command, names=()):
+    yield names
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from paths(command.get_command(context, name), (*names, name))
+
+for names in paths(cli):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main([*names, "--help"]) == 0, names
+    text = out.getvalue()
+    assert "Example:\\n  $ zkcredit" in text, names
+    assert text.startswith("Usage: zkcredit"), names
+    print(" ".join(names))
+assert main(["--version"]) == 0
+loaded = [name for name in sys.modules if name.split(".")[0] in HEAVY]
+loaded += [name for name in sys.modules if name in ("zkcredit._native", "zkcredit.entries")]
+assert not loaded, loaded
+"""
+
+
+def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {HEAVY!r}\n{_HELP}"],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    names = set(done.stdout.splitlines())
+    wanted = {
+        "ledger": "init submit show verify",
+        "lender": "init terms period grant sign statement payment payout totals",
+        "wallet": "new restore show history open pay receive statement",
+        "merchant": "new invoice check settle show totals",
+    }
+    assert {f"{group} {name}" for group, text in wanted.items() for name in text.split()} <= names
+    assert {"audit", "doctor", "demo"} <= names
+
+
+def cpu_s(*arguments: str, cwd: Path) -> float:
+    """Processor time of one command, the least of several runs."""
+    times = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert spawn(*arguments, cwd=cwd).code == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(times)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("wallet", "pay", "--help")])
+def test_help_is_quick(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert cpu_s(*arguments, cwd=tmp_path) < 0.15
+
+
+def test_opening_a_ledger_is_quick(opened: World) -> None:
+    assert cpu_s("--ledger", "ledger", "ledger", "show", cwd=opened.place) < 0.5
+    assert cpu_s("--ledger", "ledger", "audit", cwd=opened.place) < 0.5
+    derivation_s = 0.4  # Argon2id with 64 MiB and three passes, at most
+    assert cpu_s(*ann("wallet", "show"), cwd=opened.place) < 0.5 + derivation_s
+
+
+def test_doctor(opened: World) -> None:
+    found = opened.get("ann", "doctor")
+    assert found["ok"]
+    assert {check["name"] for check in found["checks"]} >= {
+        "extension",
+        "sqlite",
+        "wallet",
+        "ledger",
+    }
+    vault = opened.file("ann/default/wallet.vault")
+    vault.chmod(0o644)
+    marks = {c["name"]: c["status"] for c in opened.get("ann", "doctor")["checks"]}
+    assert marks["wallet"] == "warning"
+    vault.write_bytes(b"ZKCVAULT\x09")
+    result = opened.run("ann", "doctor", "--json")
+    assert (result.code, result.json["ok"]) == (1, False)
+
+
+def test_internal_errors_are_told_without_a_traceback(
+    opened: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zkcredit.wallet import Wallet
+
+    def broken(_: bytes) -> None:
+        raise ZeroDivisionError("a bug\x1b[31m")
+
+    monkeypatch.setattr(Wallet, "load", broken)
+    result = opened.run("ann", "wallet", "show")
+    assert (result.code, result.out) == (1, "")
+    assert "internal error (ZeroDivisionError" in result.err
+    assert "\x1b" not in result.err
