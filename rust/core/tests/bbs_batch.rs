@@ -26,7 +26,9 @@ fn proven(n: usize) -> Proven {
     let suite = [Suite::Sha256, Suite::Shake256][n % 2];
     let key = SecretKey::from_bytes(&[n as u8 % 3 + 1; 32]).expect("a key");
     let messages = &MESSAGES[..1 + n % 4];
-    let disclosed: Vec<usize> = (0..messages.len()).filter(|i| (n + i) % 3 == 0).collect();
+    let disclosed: Vec<usize> = (0..messages.len())
+        .filter(|i| (n + i).is_multiple_of(3))
+        .collect();
     let nonce = n.to_be_bytes().to_vec();
     let signature = sign(suite, &key, b"header", messages).expect("signs");
     let presentation = Presentation {
