@@ -81,8 +81,8 @@ format: $(VENV)/.dependencies
 
 bench: setup
 	$(CARGO) bench --locked --workspace --benches
-	@for bench in benches/python/bench_*.py; do \
-		[ -e "$$bench" ] || continue; echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done
+	@for bench in sizes verify pipeline; do \
+		echo "== benches/python/$$bench.py"; $(BIN)/python "benches/python/$$bench.py"; done
 
 # Removes one rule or constraint at a time and expects the tests to go red.
 mutants: setup

@@ -6,9 +6,14 @@ bytes and takes encoded statements as bytes (``statement.encode()``).
 
 from __future__ import annotations
 
+import functools
+
 from zkcredit.codec import Writer
 from zkcredit.entries import SIGNATURE_BYTES, Kind, Submission
 from zkcredit.errors import MalformedInput
+
+_CACHE = 1_024
+"""Results of :func:`token_header` and :func:`value_label` kept: few are used again and again."""
 
 
 def _derive(name: str, material: bytes) -> bytes:
@@ -83,12 +88,14 @@ def payout_hash(salt: bytes, sum_minor: int, sum_rho: bytes, reference: str) -> 
     return _derive("payout", writer.finish())
 
 
+@functools.lru_cache(_CACHE)
 def token_header(ledger_id: bytes, token_kind: int, terms: bytes, period: int) -> bytes:
     """Header under which an issuer signs tokens (70 bytes); ``terms`` is the terms hash."""
     writer = Writer().u8(1).fixed(ledger_id, 32).u8(token_kind).fixed(terms, 32).u32(period)
     return writer.finish()
 
 
+@functools.lru_cache(_CACHE)
 def value_label(issuer: bytes, asset: str) -> bytes:
     """Public string from which the generator of amounts of (issuer, asset) is hashed."""
     return b"value" + Writer().fixed(issuer, 32).text8(asset).finish()

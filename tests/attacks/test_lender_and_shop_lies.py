@@ -20,8 +20,8 @@ from zkcredit.errors import (
     StateConflict,
     ZkCreditError,
 )
-from zkcredit.lender import billing
-from zkcredit.messages import StatementOpening, signing_digest
+from zkcredit.lender import billing, granting
+from zkcredit.messages import StatementOpening, UpdateReply, signing_digest
 from zkcredit.wallet import Wallet
 
 
@@ -191,6 +191,40 @@ def test_an_update_that_gives_less_than_it_says(
     world.lender.update(world.ledger, wallet.make_update(world.ledger, 1))
     (event,) = wallet.receive(world.ledger)
     assert event.status == "disputed"
+
+
+def test_an_update_with_another_limit_than_it_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet = second_month(world)
+    honest = billing.seal
+
+    def seal(*arguments: Any) -> bytes:
+        changed = [
+            msgspec.structs.replace(one, limit_minor=one.limit_minor + 1)
+            if isinstance(one, UpdateReply)
+            else one
+            for one in arguments
+        ]
+        return honest(*changed)
+
+    monkeypatch.setattr(billing, "seal", seal)
+    world.lender.update(world.ledger, wallet.make_update(world.ledger, 1))
+    (event,) = wallet.receive(world.ledger)
+    assert event.status == "disputed"
+    assert "limit" in event.text
+
+
+def test_a_credit_that_is_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well signed, but more than the terms' amounts can hold."""
+    world = World()
+    monkeypatch.setattr(granting, "cap_minor", lambda _: 1 << 60)
+    wallet = world.wallet()
+    request = wallet.request_line(world.ledger, world.terms_hash)
+    world.lender.grant(world.ledger, request, world.terms.signed_max_minor + 1, "customer")
+    world.answer(wallet)
+    assert wallet.line(1).status == "disputed"
+    assert "range" in (wallet.line(1).problem or "")
 
 
 # --- wrong openings -----------------------------------------------------------------------

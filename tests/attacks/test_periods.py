@@ -25,6 +25,7 @@ def test_an_old_periods_token_buys_nothing() -> None:
         world.ledger.submit(early)
     with refused("period-not-current"), unchanged(world.ledger):
         wallet.pay(world.ledger, 1, world.invoice(100))
+    assert wallet.line(1).pending is None  # the wallet has not even proved it
     for step in ("refresh", "update"):
         made = submission(getattr(world.steps(wallet), step)(world.token(wallet)))
         with refused("period-not-current"), unchanged(world.ledger):
@@ -136,6 +137,25 @@ def test_a_withheld_opening_does_not_hold_the_period_open_for_ever() -> None:
     hider.make_statement(world.ledger, 1)
     absent = world.lender.close_period(world.ledger, world.terms_hash, 1)
     assert [account.customer for account in absent] == ["hider"]
+
+
+@pytest.mark.parametrize("period", [1, 2])
+def test_an_opening_that_comes_after_the_line_has_ended(period: int) -> None:
+    """Else the line would live on beside a closed account, and never be billed again."""
+    world = World()
+    hider = world.holder("hider")
+    world.pay(hider, 700)
+    for _ in range(period):
+        world.open_period()
+    opening = hider.make_statement(world.ledger, 1)
+    (closed,) = world.lender.close_period(world.ledger, world.terms_hash, period)
+    with refused("period-closed"):
+        world.lender.statement(world.ledger, opening)
+    assert world.lender.account(1) == closed
+    assert world.ledger.reply(opening.entry_index) is None
+    world.answer(hider)
+    with refused("line-not-ready"), unchanged(world.ledger):
+        hider.pay(world.ledger, 1, world.invoice(5))
 
 
 def test_periods_open_and_close_in_order_and_under_fresh_keys() -> None:

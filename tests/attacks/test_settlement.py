@@ -381,6 +381,19 @@ def test_a_lender_the_merchant_does_not_take(world: World) -> None:
     with refused("not-accepted"), unchanged(world.ledger):
         wallet.pay(world.ledger, 1, invoice)
     assert wallet.usable_lines(world.ledger, invoice) == []
+    purchase = Purchase(
+        amount_minor=100,
+        rho=bytes(invoice.rho),
+        payee=bytes(invoice.payee),
+        invoice_hash=signing_digest(invoice),
+        not_after_ms=invoice.not_after_ms,
+        plan=1,
+        label="goods",
+    )
+    made = submission(world.steps(wallet).spend(world.token(wallet), purchase))
+    world.ledger.submit(made)  # a client that pays with it all the same
+    assert world.merchant.check(world.ledger) == []
+    assert world.merchant.sales[-1].state == "wrong-claim"
 
 
 def test_few_claims_are_settled_only_by_force(world: World) -> None:

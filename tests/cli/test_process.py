@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -128,6 +130,39 @@ def test_passphrase_from_a_file(opened: World) -> None:
     assert spawn(*show, cwd=opened.place, ZKCREDIT_PASSPHRASE="").code == 2
 
 
+_AS_NOBODY = """
+import os, sys
+from zkcredit.cli import main
+for command in (["audit"], ["ledger", "show"], ["ledger", "verify"]):  # loads all that is needed
+    assert main(["--ledger", sys.argv[1], *command]) == 0
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+assert not os.access(sys.argv[2], os.W_OK)
+for command in (["audit"], ["ledger", "show"], ["ledger", "verify"]):
+    assert main(["--home", "/nowhere", "--ledger", sys.argv[2], *command]) == 0, command
+"""
+
+
+def test_who_may_only_read_can_check(opened: World) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        shown = Path(place) / "ledger"
+        shutil.copytree(opened.file("ledger"), shown)
+        for path, mode in ((Path(place), 0o755), (shown / "ledger.db", 0o444), (shown, 0o555)):
+            path.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", _AS_NOBODY, opened.file("ledger"), shown],
+            env=environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        shown.chmod(0o755)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_secrets_are_for_their_owner_only(opened: World) -> None:
     for name in ("ann/default/wallet.vault", "bank/default/lender.db", "request.json"):
         assert opened.file(name).stat().st_mode & 0o077 == 0
@@ -191,27 +226,28 @@ def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
     assert {"audit", "doctor", "demo"} <= names
 
 
-def cpu_s(*arguments: str, cwd: Path) -> float:
-    """Processor time of one command, the least of several runs."""
-    times = []
-    for _ in range(4):
+def quick(limit_s: float, *arguments: str, cwd: Path) -> bool:
+    """Whether a command can do with so much processor time; a busy machine gets more tries."""
+    for _ in range(8):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert spawn(*arguments, cwd=cwd).code == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
+        used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if used_s < limit_s:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("wallet", "pay", "--help")])
 def test_help_is_quick(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert cpu_s(*arguments, cwd=tmp_path) < 0.15
+    assert quick(0.15, *arguments, cwd=tmp_path)
 
 
 def test_opening_a_ledger_is_quick(opened: World) -> None:
-    assert cpu_s("--ledger", "ledger", "ledger", "show", cwd=opened.place) < 0.5
-    assert cpu_s("--ledger", "ledger", "audit", cwd=opened.place) < 0.5
+    assert quick(0.5, "--ledger", "ledger", "ledger", "show", cwd=opened.place)
+    assert quick(0.5, "--ledger", "ledger", "audit", cwd=opened.place)
     derivation_s = 0.4  # Argon2id with 64 MiB and three passes, at most
-    assert cpu_s(*ann("wallet", "show"), cwd=opened.place) < 0.5 + derivation_s
+    assert quick(0.5 + derivation_s, *ann("wallet", "show"), cwd=opened.place)
 
 
 def test_doctor(opened: World) -> None:

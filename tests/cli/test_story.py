@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from clikit import World
 
 
@@ -109,6 +110,33 @@ def test_the_preview_names_what_everybody_learns(opened: World) -> None:
     size = opened.size()
     paid = opened.run("ann", "wallet", "pay", "invoice.json", stdin=b"y\n")
     assert (paid.code, opened.size()) == (0, size + 1)
+
+
+def test_only_a_preview(opened: World) -> None:
+    opened.invoice()
+    size = opened.size()
+    found = opened.get("ann", "wallet", "pay", "invoice.json", "--preview")
+    assert (found["merchant"], found["available_after_minor"]) == ("Corner Shop", 48_750)
+    assert set(found["learns"]) == {"Corner Shop", "Bank", "everybody"}
+    assert opened.size() == size
+
+
+def test_a_bill_that_does_not_follow_from_the_terms(
+    bought: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zkcredit.terms import Terms
+
+    bought.do("bank", "lender", "period", "open", "2")
+    bought.do("ann", "wallet", "statement", "-o", "opening.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(Terms, "minimum_payment_minor", lambda *_: 777)
+        bought.do("bank", "lender", "statement", "opening.json")
+    result = bought.run("ann", "wallet", "receive", "--json")
+    assert (result.code, result.json["events"][0]["status"]) == (1, "disputed")
+    assert "minimum_minor" in result.json["events"][0]["text"]
+    assert "disputed" in bought.do("ann", "wallet", "show").out
+    bought.do("ann", "wallet", "accept", "1")
+    assert bought.get("ann", "wallet", "show")["lines"][0]["status"] == "ready"
 
 
 def test_submitting_later(opened: World) -> None:

@@ -23,13 +23,21 @@ BROKEN_PIPE = 141
 """Exit codes as a shell gives them for SIGINT and SIGPIPE."""
 
 _COMMANDS = {
-    "ledger": ("ledger_commands:group", "Make, read and check a ledger."),
-    "lender": ("lender_billing:group", "Grant lines, sign purchases, bill, pay merchants."),
-    "wallet": ("wallet_paying:group", "Hold credit lines and pay with them."),
-    "merchant": ("merchant_commands:group", "Write invoices, see them paid, settle."),
-    "audit": ("audit_commands:audit_command", "Verify a whole ledger from its bytes."),
-    "doctor": ("doctor:doctor_command", "Look for what is wrong on this machine."),
-    "demo": ("demo_command:demo_command", "Play months of real cardholders' lives."),
+    "ledger": ("ledger_commands", "group", "Make, read and check a ledger."),
+    "lender": (
+        "lender_desk lender_commands lender_billing",
+        "group",
+        "Grant lines, sign purchases, bill, pay merchants.",
+    ),
+    "wallet": (
+        "wallet_desk wallet_commands wallet_paying",
+        "group",
+        "Hold credit lines and pay with them.",
+    ),
+    "merchant": ("merchant_commands", "group", "Write invoices, see them paid, settle."),
+    "audit": ("audit_commands", "audit_command", "Verify a whole ledger from its bytes."),
+    "doctor": ("doctor", "doctor_command", "Look for what is wrong on this machine."),
+    "demo": ("demo_command", "demo_command", "Play months of real cardholders' lives."),
 }
 
 

@@ -102,9 +102,15 @@ class Group(_Helped, click.Group):
 
 
 class LazyGroup(Group):
-    """The root group: a command's module is imported when the command runs."""
+    """The root group: a command's modules are imported when the command runs.
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+    ``lazy`` gives for each command its modules, the first of which holds it, its name
+    there, and its short help.
+    """
+
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str, str]], **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
         self._lazy = lazy
 
@@ -116,11 +122,12 @@ class LazyGroup(Group):
         """Imports the command."""
         if cmd_name not in self._lazy:
             return None
-        module, _, name = self._lazy[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"zkcredit.cli.{module}"), name)
+        names, attribute, _ = self._lazy[cmd_name]
+        modules = [importlib.import_module(f"zkcredit.cli.{name}") for name in names.split()]
+        command: click.Command = getattr(modules[0], attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The table, without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self._lazy.items()])
+            formatter.write_dl([(name, text) for name, (_, _, text) in self._lazy.items()])

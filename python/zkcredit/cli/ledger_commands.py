@@ -11,7 +11,8 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, read_text, write_bytes
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import INDEX
-from zkcredit.errors import CheckFailed
+from zkcredit.clock import system_clock
+from zkcredit.errors import CheckFailed, MalformedInput
 
 if TYPE_CHECKING:
     from zkcredit.ledger.operator import Operator
@@ -130,7 +131,7 @@ def _show_entry(session: Session, ledger: Operator, index: int) -> None:
 def _show_head(session: Session, ledger: Operator) -> None:
     registry, size = ledger.registry, ledger.size
     last_ms = ledger.entry(size - 1).timestamp_ms if size else None
-    owed = ledger.owed(last_ms) if last_ms is not None else []
+    owed = ledger.owed(system_clock())
     terms: list[dict[str, Any]] = [
         {
             "terms_hash": item.hash,
@@ -234,7 +235,10 @@ def _verify(ledger: Operator, pinned: str | None, update: Any) -> tuple[int, byt
                 raise CheckFailed(f"the log does not continue the checkpoint at {head.size}")
     frontier, last_ms = log.Frontier(), 0
     for index, encoded, evidence, memo, _ in ledger.records(0, size):
-        entry = Entry.decode(encoded)
+        try:
+            entry = Entry.decode(encoded)
+        except MalformedInput as error:
+            raise CheckFailed(f"entry {index} is malformed: {error}") from None
         if index != frontier.size or entry.timestamp_ms < last_ms:
             raise CheckFailed(f"entry {index} is out of order")
         if evidence is None or memo is None:

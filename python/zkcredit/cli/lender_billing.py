@@ -10,7 +10,7 @@ import click
 from zkcredit.cli.bills import COLUMNS, bill_row, show_bills
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import builtins, output_option, read_message, write_message
-from zkcredit.cli.lender_commands import account_json, group, lender_on_ledger
+from zkcredit.cli.lender_desk import account_json, group, lender_on_ledger
 from zkcredit.cli.output import describe_error
 from zkcredit.cli.params import COUNT, MONEY, amount_minor
 from zkcredit.errors import CallerError, ZkCreditError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT
-from zkcredit.cli.wallet_commands import LINE, Desk, group, open_wallet
+from zkcredit.cli.wallet_desk import LINE, Desk, group, open_wallet
 from zkcredit.errors import CallerError, Refused
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @LINE
 @click.option("--plan", type=COUNT, default=1, help="Pay in so many monthly parts [1].")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--preview", "only_show", is_flag=True, help="Show what paying means and stop.")
 @click.option("--offline", metavar="FILE", help="Store and write to FILE instead of submitting.")
 @pass_session
 def pay(
@@ -36,6 +38,7 @@ def pay(
     line: int | None,
     plan: int,
     yes: bool,
+    only_show: bool,
     offline: str | None,
 ) -> None:
     """Pay the INVOICE of a merchant (a file, or - for standard input).
@@ -46,7 +49,7 @@ def pay(
     """
     from zkcredit.messages import Invoice, signing_digest
 
-    if not yes and (invoice == "-" or session.output.as_json):
+    if not (yes or only_show) and (invoice == "-" or session.output.as_json):
         raise CallerError("nobody can be asked: add --yes")
     message = read_message(invoice, Invoice)
     with open_wallet(session) as desk:
@@ -60,6 +63,9 @@ def pay(
         if chosen is None:
             chosen, preview = _choose_line(desk, message, line, plan)
             _print_preview(session, desk, chosen, preview)
+            if only_show:
+                session.output.data({"line": chosen.number, **asdict(preview)})
+                return
             if not yes and not click.confirm("Pay?", err=True):
                 session.output.note("Nothing was paid.")
                 session.exit_code = 1

@@ -129,9 +129,9 @@ class Teller:
     def totals(self, comparisons: Sequence[Comparison], terms: Terms) -> None:
         """The totals beside those recomputed from the data."""
         table = Table(title="Totals", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("")
-        table.add_column("played", justify="right")
-        table.add_column("recomputed from the data", justify="right")
+        table.add_column("", no_wrap=True)
+        table.add_column("played", justify="right", no_wrap=True)
+        table.add_column("from the data", justify="right", no_wrap=True)
         table.add_column("")
         for item in comparisons:
             for label, left, right in _rows(item, terms):

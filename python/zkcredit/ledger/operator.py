@@ -339,7 +339,7 @@ class Operator:
         positions of culprits). The first valid reply stays: the same bytes may come again,
         other bytes raise StateConflict.
         """
-        entries = [self.entry(index) for index, _ in replies]
+        entries = self._entries_at([index for index, _ in replies])
         self._check_replies(replies, entries)
         registry = self.registry
         with self._store.write():
@@ -357,6 +357,14 @@ class Operator:
                     raise StateConflict(f"entry {index} has another reply already")
             self._store.insert_replies(list(new.items()))
             self._store.strike_owed(keys)
+
+    def _entries_at(self, indexes: Sequence[int]) -> list[Entry]:
+        possible = (index for index in indexes if 0 <= index < 1 << 63)
+        found = dict(self._store.lookup("entries", "idx", possible))
+        missing = [index for index in indexes if index not in found]
+        if missing:
+            raise CallerError(f"the ledger has no entry {missing[0]}")
+        return [Entry.decode(found[index]) for index in indexes]
 
     def _check_replies(
         self, replies: Sequence[tuple[int, bytes]], entries: Sequence[Entry]

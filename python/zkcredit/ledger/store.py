@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -384,12 +385,23 @@ def _i64(index: int) -> int:
     return index
 
 
+def _is_at_rest(path: Path) -> bool:
+    """Whether the file lies whole in a folder that this process may only read.
+
+    SQLite then has nowhere to put the files that it shares with writers; without a
+    log beside the file there is no writer to share with.
+    """
+    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+
+
 def _connect(driver: Any, path: Path | None, *, read_only: bool, new: bool) -> Any:
     if path is None:
         target = ":memory:"
     else:
         mode = "ro" if read_only else "rwc" if new else "rw"
         target = f"{path.absolute().as_uri()}?mode={mode}"
+        if read_only and _is_at_rest(path):
+            target += "&immutable=1"
     try:
         return driver.connect(
             target,

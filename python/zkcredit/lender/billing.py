@@ -247,6 +247,11 @@ def _case(
     if account.terms_hash != statement.terms_hash:
         raise Refused("bad-opening", f"account {account.number} has other terms")
     _check_tag(opening, statement, account)
+    if _has_ended(registry, statement):
+        raise Refused(
+            "period-closed",
+            f"period {statement.period} was closed before account {account.number} showed its bill",
+        )
     if account.open_index is None or account.period != statement.period:
         raise Refused(
             "wrong-period",
@@ -259,6 +264,13 @@ def _case(
         if due != statement.due_commitment:
             raise Refused("bad-opening", "the bill does not open the entry's commitment")
     return _Case(position, opening, statement, product, account, movements)
+
+
+def _has_ended(registry: Registry, statement: BillingStatement | UpdateStatement) -> bool:
+    """Whether the entry's period or a later one is closed: then lines still in it have ended."""
+    current = registry.current_period(statement.terms_hash)
+    later = range(statement.period, current)
+    return any(registry.period(statement.terms_hash, number).closed for number in later)
 
 
 def _check_tag(

@@ -75,6 +75,7 @@ fn every_weight_depends_on_the_whole_ordered_set_and_the_context() {
         (&swapped, b"payout".as_slice()),
         (&other, b"payout"),
         (&own[..3].to_vec(), b"payout"),
+        (&own, b"Payout"),
         (&own, b"payout 2"),
         (&own, b""),
     ] {

@@ -208,6 +208,9 @@ fn degenerate_commitments_are_refused() {
     let result = sign_commitment(&stranger, &context, &good, &tweak, &[]);
     assert!(matches!(result, Err(Error::Misuse(_))));
     assert!(context.commit(&[Scalar::ONE]).is_err());
+    let short = SigningContext::new(key.public_key(), 2, HEADER).expect("few messages");
+    let result = sign_commitment(&key, &short, &good, &tweak, &[]);
+    assert!(matches!(result, Err(Error::Misuse(_))));
 }
 
 /// Contexts of three issuers and `n` signatures, spread over them.
@@ -275,4 +278,25 @@ fn opposite_errors_do_not_cancel() {
     list[0].1 = (list[0].1.to_e1() + shift).to_affine().expect("a point");
     list[1].1 = (list[1].1.to_e1() - shift).to_affine().expect("a point");
     assert_eq!(refused(&contexts, &list), [0, 1]);
+}
+
+#[test]
+fn a_batch_pairs_every_signature_with_its_own_issuer() {
+    let contexts: Vec<_> = [3u8, 4].map(|byte| (key(byte), context(&key(byte)))).into();
+    let mut list = signed(&contexts, 1);
+    // Issuer 3 signs what belongs to issuer 4's context, domain and all.
+    let point = commitment(&contexts[1].1, &token(5));
+    let e = Scalar::from_u64(99);
+    let x = Scalar::from_bytes_be(&[3; 32]).expect("the key");
+    let signed = (E1::from(*contexts[1].1.base()) + E1::from(point))
+        .to_g1()
+        .expect("in the group");
+    let a = signed.mul(&(x + e).invert().expect("not zero"));
+    let a = a.to_affine().expect("not the identity").to_compressed();
+    let bytes = [a.as_slice(), &e.to_bytes_be()].concat();
+    let forged = Signature::from_bytes(&bytes.try_into().expect("80 bytes")).expect("well formed");
+    list.push((1, point, forged));
+    assert_eq!(refused(&contexts, &list), [1]);
+    list.swap(0, 1);
+    assert_eq!(refused(&contexts, &list), [0]);
 }

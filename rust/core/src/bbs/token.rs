@@ -63,7 +63,7 @@ pub struct SigningContext {
     key: PublicKey,
     domain: Scalar,
     message_generators: Vec<G1Affine>,
-    message_bases: Arc<SecretBases>,
+    message_bases: Arc<OnceLock<SecretBases>>,
     base: E1Affine,
 }
 
@@ -82,7 +82,7 @@ impl SigningContext {
         Ok(SigningContext {
             key: key.clone(),
             domain,
-            message_bases: Arc::new(SecretBases::new(&generators)),
+            message_bases: Arc::default(),
             message_generators: generators,
             base,
         })
@@ -120,7 +120,10 @@ impl SigningContext {
         if messages.len() != self.message_generators.len() {
             return Err(Error::Misuse("wrong number of messages"));
         }
-        Ok(self.message_bases.msm(messages))
+        let bases = self
+            .message_bases
+            .get_or_init(|| SecretBases::new(&self.message_generators));
+        Ok(bases.msm(messages))
     }
 }
 
@@ -184,6 +187,12 @@ pub fn sign_commitment(
 ) -> Result<(E1Affine, Signature)> {
     if key.public_key() != context.key() {
         return Err(Error::Misuse("signing key of another context"));
+    }
+    if context.message_generators.len() <= SERIAL_INDEX {
+        // The tweak would stand on a generator that is no message's.
+        return Err(Error::Misuse(
+            "a token has at least blind, owner and serial",
+        ));
     }
     if adjustments
         .iter()

@@ -27,12 +27,25 @@ impl Form {
 
     /// The secret part under values of the responses' variables.
     pub fn hidden(&self, values: &[Scalar]) -> Scalar {
-        self.terms.iter().map(|(v, k)| values[*v] * *k).sum()
+        let term = |(v, k): &(usize, Scalar)| match *k == Scalar::ONE {
+            true => values[*v],
+            false => values[*v] * *k,
+        };
+        self.terms.iter().map(term).sum()
+    }
+
+    /// Whether this is the constant 0.
+    fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.publics.is_empty() && self.constant.is_zero()
     }
 
     /// The homogenised form `hidden(f) + c·shown`.
     pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
-        self.hidden(responses) + c * self.shown(publics)
+        let hidden = self.hidden(responses);
+        if self.publics.is_empty() && self.constant.is_zero() {
+            return hidden;
+        }
+        hidden + c * self.shown(publics)
     }
 }
 
@@ -52,6 +65,9 @@ impl QuadraticForm {
     pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
         let at = |form: &Form| form.homogeneous(responses, c, publics);
         let products: Scalar = self.products.iter().map(|(l, r)| at(l) * at(r)).sum();
+        if self.linear.is_empty() {
+            return products;
+        }
         products + c * at(&self.linear)
     }
 }

@@ -27,7 +27,7 @@ pub const MAX_SIGNATURES: usize = 16;
 /// Most commitments of a circuit.
 pub const MAX_COMMITMENTS: usize = 64;
 /// Most equations of a circuit, each bit of a range counted as one.
-pub const MAX_EQUATIONS: usize = 8192;
+pub const MAX_EQUATIONS: usize = 4096;
 /// Most terms that compiling a text may work on: a second or two.
 pub const MAX_WORK: usize = 1 << 22;
 /// Fixed generators that a commitment may name.
@@ -240,7 +240,7 @@ impl Builder {
     }
 
     fn one_constraint(&mut self, source: &ConstraintSource) -> Result<()> {
-        if self.linear.len() + self.quadratic.len() >= MAX_EQUATIONS {
+        if self.linear.len() + self.quadratic.len() > MAX_EQUATIONS {
             return fail(format!("more than {MAX_EQUATIONS} equations"));
         }
         match (&source.assert, &source.range, &source.bits) {

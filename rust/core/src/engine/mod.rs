@@ -15,6 +15,8 @@ pub mod prove;
 mod reduce;
 pub mod source;
 pub mod statement;
+mod sums;
+mod tables;
 pub mod verify;
 
 pub use circuit::{Circuit, SignatureClause};

@@ -1,23 +1,23 @@
 //! The prover.
 //!
 //! Secrets x, masks a, challenge c, responses f = c·x + a. Everything that touches
-//! a secret goes through constant-time multiplication ([`SecretBases`],
-//! [`G1Affine::mul`]); the time depends on the circuit alone.
+//! a secret goes through constant-time multiplication ([`crate::group::SecretBases`],
+//! [`crate::group::G1Affine::mul`]); the time depends on the circuit alone.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::bbs::{Signature, Suite};
+use crate::bbs::Signature;
 use crate::engine::circuit::{Base, Circuit, Form, SignatureClause};
 use crate::engine::compile::MAX_SIGNATURES;
 #[cfg(feature = "adversary")]
 use crate::engine::expr::VarId;
 use crate::engine::statement::{Instance, Statement};
+use crate::engine::tables;
 use crate::error::{Error, Result};
-use crate::generators;
-use crate::group::{E1, E1Affine, G1Affine, Scalar, SecretBases};
+use crate::group::{E1, E1Affine, Scalar};
 use crate::hash;
 
 /// Values of the named secrets; arrays have one element per index.
@@ -31,6 +31,8 @@ pub struct Prover {
     signatures: Vec<Signature>,
     values: Zeroizing<Vec<Scalar>>,
     points: Vec<E1Affine>,
+    /// Whether the variables of ranges are known to be 0 or 1, as all honest ones are.
+    bits_checked: bool,
     /// Added to `r` after the signature was randomised; zero but for forgers.
     tampered_r: Scalar,
 }
@@ -52,7 +54,9 @@ impl Prover {
     pub fn new(instance: Instance, signatures: Vec<Signature>, witness: &Witness) -> Result<Self> {
         let values = assign(&instance.circuit, &instance.publics, witness)?;
         check(&instance.circuit, &instance.publics, &values)?;
-        Self::from_values(instance, signatures, values)
+        let mut prover = Self::from_values(instance, signatures, values)?;
+        prover.bits_checked = true;
+        Ok(prover)
     }
 
     /// Takes a witness as it is, true or not: for forgers in tests only.
@@ -82,6 +86,7 @@ impl Prover {
     #[cfg(feature = "adversary")]
     pub fn tamper_variable(&mut self, variable: VarId, difference: Scalar) {
         self.values[variable] += difference;
+        self.bits_checked = false;
     }
 
     fn from_values(
@@ -97,6 +102,7 @@ impl Prover {
             signatures,
             values,
             points: Vec::new(),
+            bits_checked: false,
             tampered_r: Scalar::ZERO,
         };
         let responses = prover.response_values();
@@ -185,7 +191,8 @@ impl Prover {
         Ok(proof)
     }
 
-    /// Ā = r·A, B̄ = r·C(m) − e·Ā and T over the bases B̄, Ā, H_j.
+    /// Ā = r·A, B̄ = r·C(m) − e·Ā and T = a_u·B̄ + a_t·Ā − Σ a_j·H_j, each computed from
+    /// A and the fixed generators: their tables make that cheaper than Ā and B̄.
     fn show(
         &self,
         index: usize,
@@ -195,33 +202,24 @@ impl Prover {
         masks: &[Scalar],
     ) -> Result<[E1; 3]> {
         let publics = &self.instance.publics;
-        let signature = &self.signatures[index];
-        let count = clause.messages.len();
-        let messages: Zeroizing<Vec<Scalar>> = Zeroizing::new(
-            clause
-                .messages
-                .iter()
-                .map(|m| m.hidden(secrets) + m.shown(publics))
-                .collect(),
-        );
-        let generators = Suite::Sha256.generators(count + 1)?;
-        let q1_domain = generators[0].mul(&self.instance.keys[index].domain);
-        let bases = message_bases(count)?;
-        let signed = bases.msm(&messages) + q1_domain + Suite::Sha256.p1().to_e1();
-        let a_bar = signature.a().mul(r);
-        let signed = signed
-            .to_g1_trusted()
-            .ok_or(Error::Misuse("the signed point is zero"))?;
-        let a_point = a_bar
-            .to_g1_trusted()
-            .ok_or(Error::Misuse("a signature is zero"))?;
-        let b_bar = signed.mul(r) - a_point.mul(signature.e());
-        let b_point = b_bar
-            .to_g1_trusted()
-            .ok_or(Error::Misuse("a signature is zero"))?;
-        let hidden: Zeroizing<Vec<Scalar>> =
-            Zeroizing::new(clause.messages.iter().map(|m| m.hidden(masks)).collect());
-        let t = b_point.mul(&masks[clause.u]) + a_point.mul(&masks[clause.t]) - bases.msm(&hidden);
+        let (a, e) = (self.signatures[index].a(), self.signatures[index].e());
+        let (a_u, a_t) = (masks[clause.u], masks[clause.t]);
+        let scaled = Zeroizing::new([*e * *r, a_u * *r, (a_t - a_u * *e) * *r]);
+        let size = clause.messages.len() + 2;
+        let [mut signed, mut masked] = [(); 2].map(|()| Zeroizing::new(Vec::with_capacity(size)));
+        for fixed in [Scalar::ONE, self.instance.keys[index].domain] {
+            signed.push(*r * fixed);
+            masked.push(scaled[1] * fixed);
+        }
+        for message in &clause.messages {
+            let value = message.hidden(secrets) + message.shown(publics);
+            signed.push(*r * value);
+            masked.push(scaled[1] * value - message.hidden(masks));
+        }
+        let bases = tables::signature(clause.messages.len())?;
+        let a_bar = a.mul(r);
+        let b_bar = bases.msm(&signed) - a.mul(&scaled[0]);
+        let t = bases.msm(&masked) + a.mul(&scaled[2]);
         Ok([a_bar, b_bar, t])
     }
 
@@ -229,9 +227,14 @@ impl Prover {
     fn vector_commitments(&self, secrets: &[Scalar], masks: &Masks) -> Result<[E1; 2]> {
         let circuit = &self.instance.circuit;
         let publics = &self.instance.publics;
-        let pick = |from: &[Scalar]| circuit.vector.iter().map(|p| from[*p]).collect();
-        let mut a: Zeroizing<Vec<Scalar>> = Zeroizing::new(pick(&masks.scalars));
-        let mut b: Zeroizing<Vec<Scalar>> = Zeroizing::new(pick(secrets));
+        let (x, k) = (circuit.vector.len(), circuit.quadratic_forms.len());
+        // Allocated at once: a growing buffer would leave secrets behind.
+        let [mut a, mut b] = [(); 2].map(|()| Zeroizing::new(Vec::with_capacity(x + k + 1)));
+        a.extend(circuit.vector.iter().map(|p| masks.scalars[*p]));
+        let (bits, others) = self.split_bits();
+        let bit = |i: &usize| secrets[circuit.vector[*i]].to_bytes_be()[31];
+        let bit_values: Zeroizing<Vec<u8>> = Zeroizing::new(bits.iter().map(bit).collect());
+        b.extend(others.iter().map(|i| secrets[circuit.vector[*i]]));
         let value = |form: &Form| form.hidden(secrets) + form.shown(publics);
         for q in &circuit.quadratic_forms {
             let (mut m, mut n) = (q.linear.hidden(&masks.scalars), Scalar::ZERO);
@@ -245,8 +248,19 @@ impl Prover {
         }
         a.push(masks.r_a);
         b.push(masks.r_b);
-        let bases = vector_bases(circuit.vector.len(), circuit.quadratic_forms.len())?;
-        Ok([bases.msm(&a), bases.msm(&b)])
+        let bases = tables::vector(x, k)?;
+        let full: Vec<usize> = others.into_iter().chain(x..=x + k).collect();
+        let b = bases.msm_subset(&full, &b) + bases.sum_subset(&bits, &bit_values);
+        Ok([bases.msm(&a), b])
+    }
+
+    /// Places in the vector commitment whose secrets are bits, and the others.
+    fn split_bits(&self) -> (Vec<usize>, Vec<usize>) {
+        let circuit = &self.instance.circuit;
+        let ranges = circuit.ranges.iter().filter(|_| self.bits_checked);
+        let bits: BTreeSet<_> = ranges.flat_map(|range| &range.bits).collect();
+        let variable = |i: &usize| circuit.responses[circuit.vector[*i]];
+        (0..circuit.vector.len()).partition(|i| bits.contains(&variable(i)))
     }
 }
 
@@ -345,18 +359,9 @@ fn commit(
     terms: &[(Base, Form)],
     value: impl Fn(&Form) -> Scalar,
 ) -> Result<E1> {
-    // Allocated at once: a growing buffer would leave secrets behind.
-    let mut messages = Zeroizing::new(Vec::with_capacity(terms.len()));
-    let mut sum = E1::identity();
-    for (base, form) in terms {
-        let scalar = Zeroizing::new(value(form));
-        match base {
-            Base::Message(_) => messages.push(*scalar),
-            Base::Named(name) => sum += generators::named(name).mul(&scalar),
-            Base::Label(index) => sum += instance.label_bases[*index].mul(&scalar),
-        }
-    }
-    Ok(sum + message_bases(messages.len())?.msm(&messages))
+    let scalars: Zeroizing<Vec<Scalar>> =
+        Zeroizing::new(terms.iter().map(|(_, form)| value(form)).collect());
+    Ok(tables::commitment(instance, terms)?.msm(&scalars))
 }
 
 fn encode_points(points: &[E1]) -> Result<Vec<u8>> {
@@ -366,49 +371,4 @@ fn encode_points(points: &[E1]) -> Result<Vec<u8>> {
         bytes.extend(point.to_uncompressed());
     }
     Ok(bytes)
-}
-
-/// Most tables kept: a wallet meets circuits of many merchants.
-const MAX_TABLES: usize = 32;
-
-type BaseCache = OnceLock<RwLock<BTreeMap<(usize, usize), Arc<SecretBases>>>>;
-
-fn cached(
-    cache: &'static BaseCache,
-    key: (usize, usize),
-    make: impl FnOnce() -> Result<Vec<G1Affine>>,
-) -> Result<Arc<SecretBases>> {
-    let tables = cache.get_or_init(RwLock::default);
-    if let Some(found) = tables
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&key)
-    {
-        return Ok(Arc::clone(found));
-    }
-    let made = Arc::new(SecretBases::new(&make()?));
-    let mut tables = tables.write().unwrap_or_else(PoisonError::into_inner);
-    if tables.len() >= MAX_TABLES {
-        tables.clear();
-    }
-    Ok(Arc::clone(tables.entry(key).or_insert(made)))
-}
-
-/// Tables of the first `count` message generators.
-fn message_bases(count: usize) -> Result<Arc<SecretBases>> {
-    static CACHE: BaseCache = OnceLock::new();
-    cached(&CACHE, (count, 0), || {
-        Ok(Suite::Sha256.generators(count + 1)?.split_off(1))
-    })
-}
-
-/// Tables of `G_0 … G_{x−1}, K_0 … K_{k−1}, H`.
-fn vector_bases(x: usize, k: usize) -> Result<Arc<SecretBases>> {
-    static CACHE: BaseCache = OnceLock::new();
-    cached(&CACHE, (x, k), || {
-        let mut bases = generators::vector(generators::SECRET_FAMILY, x);
-        bases.extend(generators::vector(generators::CROSS_FAMILY, k));
-        bases.push(generators::named(generators::VECTOR_BLINDING));
-        Ok(bases)
-    })
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::circuit::{
     Base, Circuit, CommitmentClause, Form, QuadraticForm, SignatureClause,
 };
-use crate::engine::compile::{Builder, RawSignature, Role, fail};
+use crate::engine::compile::{Builder, MAX_EQUATIONS, RawSignature, Role, fail};
 use crate::engine::expr::{Linear, Quadratic, Scope as _, VarId};
 use crate::engine::source::{CommitmentSource, SignatureSource, Source};
 use crate::error::Result;
@@ -142,6 +142,9 @@ pub(super) fn finish(
         vector,
         digest: [0; 32],
     };
+    if circuit.quadratic_forms.len() > MAX_EQUATIONS {
+        return fail(format!("more than {MAX_EQUATIONS} quadratic equations"));
+    }
     check_bound(&circuit)?;
     check_used(&circuit)?;
     circuit.digest = circuit.compute_digest();

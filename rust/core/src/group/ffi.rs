@@ -34,6 +34,19 @@ macro_rules! wrap {
     };
 }
 
+/// Like `wrap!`, but the result goes where the caller wants it: copying what was just
+/// written in parts stalls the processor for as long as an addition takes.
+macro_rules! into {
+    ($(#[$doc:meta])* $name:ident = $call:ident($($arg:ident: $ty:ty),*) -> $out:ty) => {
+        $(#[$doc])*
+        #[inline]
+        pub(super) fn $name(out: &mut $out, $($arg: &$ty),*) {
+            // SAFETY: plain references to blst's own types, one separate output.
+            unsafe { blst::$call(out, $($arg),*) };
+        }
+    };
+}
+
 macro_rules! test {
     ($(#[$doc:meta])* $name:ident = $call:ident($ty:ty)) => {
         $(#[$doc])*
@@ -59,6 +72,16 @@ wrap!(/// Montgomery form to little-endian bytes.
     scalar_from_fr = blst_scalar_from_fr(a: blst_fr) -> blst_scalar);
 wrap!(/// Little-endian bytes to Montgomery form; the value must be below r.
     fr_from_scalar = blst_fr_from_scalar(a: blst_scalar) -> blst_fr);
+into!(/// Sum in Fp, constant time.
+    fp_add = blst_fp_add(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Difference in Fp, constant time.
+    fp_sub = blst_fp_sub(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Product in Fp, constant time.
+    fp_mul = blst_fp_mul(a: blst_fp, b: blst_fp) -> blst_fp);
+into!(/// Square in Fp, constant time.
+    fp_sqr = blst_fp_sqr(a: blst_fp) -> blst_fp);
+wrap!(/// Inverse in Fp, constant time; 0 for 0.
+    fp_inverse = blst_fp_inverse(a: blst_fp) -> blst_fp);
 wrap!(/// Complete addition on E(Fp), constant time.
     p1_add = blst_p1_add_or_double(a: blst_p1, b: blst_p1) -> blst_p1);
 wrap!(/// Complete mixed addition on E(Fp), constant time; all-zero `b` is infinity.
@@ -84,8 +107,6 @@ wrap!(/// The final exponentiation.
 wrap!(/// SSWU map of two field elements to G1, cofactor cleared (RFC 9380 §8.8.1).
     map_to_g1 = blst_map_to_g1(u: blst_fp, v: blst_fp) -> blst_p1);
 
-test!(/// Whether the value is below r.
-    scalar_is_canonical = blst_scalar_fr_check(blst_scalar));
 test!(/// Whether the point is infinity.
     p1_is_inf = blst_p1_is_inf(blst_p1));
 test!(/// Whether the point has order dividing r.
@@ -98,6 +119,23 @@ test!(/// Whether the point has order dividing r.
     p2_affine_in_g2 = blst_p2_affine_in_g2(blst_p2_affine));
 test!(/// Whether the value is 1.
     fp12_is_one = blst_fp12_is_one(blst_fp12));
+
+/// Asks for a point to be brought into the cache. Does nothing but that.
+#[inline]
+pub(super) fn prefetch(p: &blst_p1_affine) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let (first, last) = (&raw const p.x.l[0], &raw const p.y.l[5]);
+        // SAFETY: a hint; both addresses are inside the point, and nothing is read.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(first.cast());
+            _mm_prefetch::<_MM_HINT_T0>(last.cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
 
 /// Negates in Fr if `flag`, constant time.
 #[inline]
@@ -123,15 +161,6 @@ pub(super) fn fr_from_limbs(limbs: &[u64; 4]) -> blst_fr {
     let mut out = blst_fr::default();
     // SAFETY: blst reads exactly four limbs.
     unsafe { blst::blst_fr_from_uint64(&mut out, limbs.as_ptr()) };
-    out
-}
-
-/// 32 bytes, big-endian, as they are.
-#[inline]
-pub(super) fn scalar_from_be(bytes: &[u8; 32]) -> blst_scalar {
-    let mut out = blst_scalar::default();
-    // SAFETY: blst reads exactly 32 bytes.
-    unsafe { blst::blst_scalar_from_bendian(&mut out, bytes.as_ptr()) };
     out
 }
 
@@ -305,33 +334,6 @@ pub(super) fn p1s_to_affine(points: &[blst_p1]) -> Vec<blst_p1_affine> {
         let run = [points.as_ptr(), std::ptr::null()];
         // SAFETY: `run` stands for the contiguous `points`, `out` is as long.
         unsafe { blst::blst_p1s_to_affine(out.as_mut_ptr(), run.as_ptr(), points.len()) };
-    }
-    out
-}
-
-/// Bucket multiplication, variable time. `scalars` holds `nbits` bits each, in
-/// little-endian records of ⌈nbits/8⌉ bytes. At least 32 points, `nbits` ≥ 1:
-/// below 32 blst takes another path whose tables are wrong for points of tiny
-/// order.
-pub(super) fn p1s_pippenger(points: &[blst_p1_affine], scalars: &[u8], nbits: usize) -> blst_p1 {
-    let count = points.len();
-    assert!(count >= 32 && nbits >= 1 && scalars.len() == count * nbits.div_ceil(8));
-    let mut out = blst_p1::default();
-    let points_run = [points.as_ptr(), std::ptr::null()];
-    let scalars_run = [scalars.as_ptr(), std::ptr::null()];
-    // SAFETY: lengths were checked above; the scratch space has the size blst
-    // asks for, in limbs.
-    unsafe {
-        let bytes = blst::blst_p1s_mult_pippenger_scratch_sizeof(count);
-        let mut scratch = vec![0 as blst::limb_t; bytes / size_of::<blst::limb_t>()];
-        blst::blst_p1s_mult_pippenger(
-            &mut out,
-            points_run.as_ptr(),
-            count,
-            scalars_run.as_ptr(),
-            nbits,
-            scratch.as_mut_ptr(),
-        );
     }
     out
 }

@@ -9,6 +9,8 @@
 //!
 //! All `unsafe` code of the crate is in the private `ffi` module.
 
+mod batch_add;
+mod buckets;
 mod ffi;
 mod g1;
 mod g2;
@@ -18,6 +20,7 @@ mod ops;
 mod pairing;
 mod scalar;
 mod secret_bases;
+mod subgroup;
 mod windows;
 
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
@@ -25,11 +28,12 @@ pub use g2::{G2, G2Affine};
 pub use hash_to_curve::{
     expand_message_xmd, expand_message_xof, hash_to_g1, hash_to_g1_shake256, hash_to_g2,
 };
-pub use msm::{FixedBaseTable, msm, msm_128, sum_vartime};
+pub use msm::{FixedBaseTable, msm, msm_128, msm_mixed, sum_vartime};
 pub use pairing::{PreparedG2, pairing_product_is_one, pairing_product_is_one_once};
 pub use scalar::Scalar;
 pub(crate) use scalar::keygen;
 pub use secret_bases::SecretBases;
+pub use subgroup::all_in_subgroup;
 
 /// Bytes shown as lower-case hexadecimal digits.
 struct Hex<'a>(&'a [u8]);

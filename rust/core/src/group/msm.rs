@@ -3,29 +3,21 @@
 
 use blst::{blst_p1, blst_p1_affine};
 
+use super::buckets::Terms;
 use super::windows::{count, digit, padded, wnaf5};
 use super::{E1, E1Affine, G1Affine, Scalar, ffi};
 
-/// From this many points on blst's bucket method is used. Its own routine for
-/// fewer points is wrong for points of tiny order, so those go to [`straus`].
+/// From this many points on the bucket method is used, below it [`straus`].
 const BUCKETS_FROM: usize = 32;
 
 /// `Σ scalars[i]·points[i]`. Variable time: for public values only. Exact for
-/// points outside the subgroup too; the empty sum is the identity.
+/// points outside the subgroup too; the empty sum is the identity. Large sums use all
+/// threads of the current rayon pool.
 ///
 /// # Panics
 /// If the two lengths differ.
 pub fn msm(points: &[E1Affine], scalars: &[Scalar]) -> E1 {
-    assert_eq!(
-        points.len(),
-        scalars.len(),
-        "msm: as many scalars as points"
-    );
-    let mut bytes = Vec::with_capacity(scalars.len() * 32);
-    for scalar in scalars {
-        bytes.extend_from_slice(&scalar.to_raw().b);
-    }
-    msm_bytes(points, &bytes, 32)
+    msm_mixed((points, scalars), (&[], &[]))
 }
 
 /// `Σ scalars[i]·points[i]` with 128-bit scalars, at half the price of [`msm`].
@@ -33,16 +25,39 @@ pub fn msm(points: &[E1Affine], scalars: &[Scalar]) -> E1 {
 /// # Panics
 /// If the two lengths differ.
 pub fn msm_128(points: &[E1Affine], scalars: &[u128]) -> E1 {
+    msm_mixed((&[], &[]), (points, scalars))
+}
+
+/// One sum of terms with full and terms with 128-bit scalars, for less than
+/// [`msm`] and [`msm_128`] apart: they share buckets.
+///
+/// # Panics
+/// If there are not as many scalars as points in either group.
+pub fn msm_mixed(full: (&[E1Affine], &[Scalar]), short: (&[E1Affine], &[u128])) -> E1 {
+    assert_eq!(full.0.len(), full.1.len(), "msm: as many scalars as points");
     assert_eq!(
-        points.len(),
-        scalars.len(),
+        short.0.len(),
+        short.1.len(),
         "msm_128: as many scalars as points"
     );
-    let mut bytes = Vec::with_capacity(scalars.len() * 16);
-    for scalar in scalars {
-        bytes.extend_from_slice(&scalar.to_le_bytes());
+    let points: Vec<blst_p1_affine> = full.0.iter().chain(short.0).map(|p| p.0).collect();
+    let long = full.1.iter().map(|k| widened(&k.to_raw().b));
+    let scalars: Vec<[u8; 34]> = long
+        .chain(short.1.iter().map(|k| widened(&k.to_le_bytes())))
+        .collect();
+    let bits = scalars.iter().map(bit_length).max().unwrap_or(0);
+    if bits == 0 {
+        return E1::identity();
     }
-    msm_bytes(points, &bytes, 16)
+    if points.len() < BUCKETS_FROM {
+        return straus(&points, &scalars, bits);
+    }
+    let terms = Terms {
+        points: &points,
+        scalars: &scalars,
+        bits,
+    };
+    E1(terms.sum())
 }
 
 /// `Σ points[i]`.
@@ -52,53 +67,32 @@ pub fn sum_vartime(points: &[E1Affine]) -> E1 {
         .fold(E1::identity(), |acc, point| acc.add_affine(point))
 }
 
-/// The sum for little-endian scalars of `stride` bytes each.
-fn msm_bytes(points: &[E1Affine], bytes: &[u8], stride: usize) -> E1 {
-    let nbits = bit_length(bytes, stride);
-    if nbits == 0 {
-        return E1::identity();
-    }
-    if points.len() < BUCKETS_FROM {
-        return straus(points, bytes, stride, nbits);
-    }
-    let raw: Vec<blst_p1_affine> = points.iter().map(|p| p.0).collect();
-    let used = nbits.div_ceil(8);
-    if used == stride {
-        return E1(ffi::p1s_pippenger(&raw, bytes, nbits));
-    }
-    let packed: Vec<u8> = bytes
-        .chunks_exact(stride)
-        .flat_map(|s| &s[..used])
-        .copied()
-        .collect();
-    E1(ffi::p1s_pippenger(&raw, &packed, nbits))
+/// Little-endian bytes with zeros behind them, so that windows may reach beyond.
+fn widened(bytes: &[u8]) -> [u8; 34] {
+    let mut wide = [0; 34];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    wide
 }
 
-/// Bit length of the largest scalar.
-fn bit_length(bytes: &[u8], stride: usize) -> usize {
-    let length = |scalar: &[u8]| {
-        let top = scalar.iter().rposition(|&b| b != 0);
-        top.map_or(0, |i| 8 * i + 8 - scalar[i].leading_zeros() as usize)
-    };
-    bytes.chunks_exact(stride).map(length).max().unwrap_or(0)
+/// Number of bits without leading zeros.
+fn bit_length(scalar: &[u8; 34]) -> usize {
+    let top = scalar.iter().rposition(|&b| b != 0);
+    top.map_or(0, |i| 8 * i + 8 - scalar[i].leading_zeros() as usize)
 }
 
 /// Interleaved non-adjacent forms: one chain of doublings for all points, and
 /// for each point a table of its multiples 1, 3, …, 15.
-fn straus(points: &[E1Affine], bytes: &[u8], stride: usize, nbits: usize) -> E1 {
+fn straus(points: &[blst_p1_affine], scalars: &[[u8; 34]], nbits: usize) -> E1 {
     let mut multiples = Vec::with_capacity(points.len() * 8);
     for point in points {
-        let first = point.to_e1();
+        let first = E1(ffi::p1_from_affine(point));
         let twice = first.double();
         let odd = std::iter::successors(Some(first), |last| Some(last + twice));
         multiples.extend(odd.take(8).map(|p| p.0));
     }
     // A multiple that is infinity is all-zero here; additions accept that.
     let table = ffi::p1s_to_affine(&multiples);
-    let digits: Vec<Vec<i8>> = bytes
-        .chunks_exact(stride)
-        .map(|s| wnaf5(s, nbits))
-        .collect();
+    let digits: Vec<Vec<i8>> = scalars.iter().map(|s| wnaf5(s, nbits)).collect();
     let mut acc = blst_p1::default();
     for at in (0..=nbits).rev() {
         acc = ffi::p1_double(&acc);

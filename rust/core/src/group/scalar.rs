@@ -7,6 +7,7 @@ use zeroize::Zeroize;
 
 use super::ffi;
 use super::ops::{impl_group_ops, impl_value_forms};
+use super::windows::ORDER;
 
 /// An integer modulo r, the prime order of G1 and G2 (255 bits).
 ///
@@ -56,8 +57,20 @@ impl Scalar {
 
     /// Decodes 32 big-endian bytes; `None` unless the value is below r.
     pub fn from_bytes_be(bytes: &[u8; 32]) -> Option<Self> {
-        let raw = ffi::scalar_from_be(bytes);
-        ffi::scalar_is_canonical(&raw).then(|| Self::from_raw(&raw))
+        let (words, _) = bytes.as_chunks::<8>();
+        let mut limbs = [0; 4];
+        for (limb, word) in limbs.iter_mut().rev().zip(words) {
+            *limb = u64::from_be_bytes(*word);
+        }
+        // The value is below r if subtracting r borrows.
+        let borrow = limbs
+            .iter()
+            .zip(ORDER)
+            .fold(false, |borrow, (limb, order)| {
+                let (difference, first) = limb.overflowing_sub(order);
+                first | difference.overflowing_sub(u64::from(borrow)).1
+            });
+        borrow.then(|| Scalar(ffi::fr_from_limbs(&limbs)))
     }
 
     /// Reduces a big-endian integer modulo r. Meant for 48 to 64 uniform

@@ -5,6 +5,7 @@ mod support;
 
 mod encoding;
 mod hash_to_curve;
+mod large_sums;
 mod multiplication;
 mod pairing;
 mod scalar;

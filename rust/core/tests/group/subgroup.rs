@@ -1,6 +1,6 @@
 //! Group laws on E(Fp) and what clearing the cofactor does.
 
-use zkcredit_core::group::{E1, E1Affine, G1Affine, Scalar};
+use zkcredit_core::group::{E1, E1Affine, G1Affine, Scalar, all_in_subgroup, batch_to_affine};
 
 use crate::support::{
     H_EFF, curve_point, g1_point, minus_one, point_of_order, times_scalar, times_u128,
@@ -82,4 +82,83 @@ fn multiplication_of_a_member() {
     }
     assert!(G1Affine::generator().as_e1().is_in_subgroup());
     assert_eq!(p.negate().to_e1(), -p.to_e1());
+}
+
+/// The orders of torsion points, the smallest the hardest to find.
+const ORDERS: [u64; 5] = [3, 11, 10177, 859_267, 52_437_899];
+
+fn members(count: usize) -> Vec<E1Affine> {
+    let step = g1_point("members", 1);
+    let points = std::iter::successors(Some(g1_point("members", 0).to_e1()), |last| {
+        Some(last.add_affine(step.as_e1()))
+    });
+    let points: Vec<E1> = points.take(count).collect();
+    let affine = batch_to_affine(&points);
+    affine.into_iter().map(|p| p.expect("finite")).collect()
+}
+
+fn plus(point: &E1Affine, torsion: &E1Affine) -> E1Affine {
+    point
+        .to_e1()
+        .add_affine(torsion)
+        .to_affine()
+        .expect("finite")
+}
+
+#[test]
+fn lists_of_members_are_accepted() {
+    for count in [0, 1, 127, 128, 129, 500, 1500] {
+        assert!(all_in_subgroup(&members(count)), "{count} points");
+    }
+    assert!(all_in_subgroup(&vec![g1_point("same", 0).into(); 300]));
+}
+
+#[test]
+fn one_tainted_point_among_many_is_found_at_any_place_and_of_any_order() {
+    for count in [1, 2, 127, 128, 300] {
+        let mut points = members(count);
+        for order in ORDERS {
+            let torsion = point_of_order(order);
+            for at in [0, 1, count / 2, count - 1] {
+                let honest = points[at % count];
+                for tainted in [plus(&honest, &torsion), torsion] {
+                    points[at % count] = tainted;
+                    assert!(!all_in_subgroup(&points), "order {order}, {at} of {count}");
+                }
+                points[at % count] = honest;
+            }
+        }
+        assert!(all_in_subgroup(&points));
+    }
+}
+
+/// What one random combination lets through every third time, and plain sums always.
+#[test]
+fn torsion_that_cancels_or_repeats_is_found() {
+    let honest = members(200);
+    let three = point_of_order(3);
+    for _ in 0..30 {
+        let mut points = honest.clone();
+        points[7] = plus(&points[7], &three);
+        assert!(!all_in_subgroup(&points));
+        points[150] = plus(&points[150], &three.negate());
+        assert!(!all_in_subgroup(&points));
+    }
+    for order in ORDERS {
+        let torsion = point_of_order(order);
+        let all: Vec<E1Affine> = honest.iter().map(|p| plus(p, &torsion)).collect();
+        assert!(!all_in_subgroup(&all), "order {order} everywhere");
+        assert!(!all_in_subgroup(&vec![torsion; 200]), "order {order} alone");
+        let opposite = (0..200).map(|i| {
+            if i % 2 == 0 {
+                torsion
+            } else {
+                torsion.negate()
+            }
+        });
+        let opposite: Vec<E1Affine> = opposite.zip(&honest).map(|(t, p)| plus(p, &t)).collect();
+        assert!(!all_in_subgroup(&opposite), "order {order} cancelling");
+    }
+    let everything: Vec<E1Affine> = (0..130).map(|i| curve_point("tainted", i)).collect();
+    assert!(!all_in_subgroup(&everything));
 }

@@ -46,3 +46,24 @@ fn every_digit_has_its_equation() {
         }
     }
 }
+
+#[test]
+fn the_digits_are_those_of_the_value() {
+    // Credit 10, price 11: −1 is left, and the digits shown are those of 0.
+    let mut s = small_spend();
+    s.set("amount", 0, Scalar::from_u64(11));
+    s.set("available_next", 0, -Scalar::ONE);
+    s.set("due_next", 0, Scalar::from_u64(111));
+    let range = s
+        .circuit
+        .ranges
+        .iter()
+        .find(|r| r.id == "spend.credit-left");
+    let lowest = range.expect("a range").bits[0];
+    let mut prover = s.forger();
+    // The forger's prover puts a value that is out of range into its lowest digit.
+    prover.tamper_variable(lowest, Scalar::ONE);
+    let (statement, proof) = s.finish(&prover);
+    let refused = Err(Error::Refused("the proof does not verify"));
+    assert_eq!(verify(&statement, &proof), refused);
+}

@@ -1,0 +1,162 @@
+"""A ledger verified a second time, by code that shares nothing with the first."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused
+from zkcredit.reference.evidence import verify_evidence, verify_reply
+from zkcredit.reference.merkle import Tree, read_checkpoint
+from zkcredit.reference.records import MEMO_BYTES, Entry, Genesis, Step, hashed
+from zkcredit.reference.replay import Ledger
+from zkcredit.reference.source import Folder, Row, Source
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked; it exists only if everything held.
+
+    ``kinds`` counts all entries by kind, ``verified`` those whose proofs and
+    signatures were verified too. ``checkpoint_size`` and ``pinned_size`` are the
+    sizes of the published and of the pinned checkpoint, None where there is none.
+    ``unanswered`` counts entries without the issuer's reply.
+    """
+
+    ledger_id: bytes
+    size: int
+    root: bytes
+    checkpoint_size: int | None
+    pinned_size: int | None
+    kinds: dict[str, int]
+    verified: dict[str, int]
+    claims_settled: int
+    unanswered: int
+    wall_s: float
+
+    @property
+    def entries_verified(self) -> int:
+        """Number of entries whose proofs and signatures were verified."""
+        return sum(self.verified.values())
+
+
+def audit(
+    source: Source | str | Path,
+    *,
+    sample: int | None = None,
+    genesis: bytes | None = None,
+    checkpoint: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verifies a ledger (a folder, or any :class:`Source`) in pure Python.
+
+    Every entry is decoded, hashed and put through the rules, its evidence
+    compared with its hash, the root with all that is signed. Proofs and
+    signatures take up to seconds each; ``sample`` verifies those of so many
+    entries only, chosen by the system's random source. ``genesis`` (encoded) and
+    ``checkpoint`` (a signed note) pin what the ledger must be and must continue.
+    ``progress`` is called with (entries verified, entries to verify).
+
+    Raises CheckFailed for what does not hold, MalformedInput for input that is
+    no ledger, StoreError for files that cannot be read.
+    """
+    if sample is not None and sample < 0:
+        raise CallerError("a sample cannot be negative")
+    ledger = Folder(source) if isinstance(source, str | Path) else source
+    if genesis is not None and genesis != ledger.genesis:
+        raise CheckFailed("this is another ledger: its genesis is not the pinned one")
+    return _Audit(ledger, checkpoint, _choose(ledger.size, sample), progress).run()
+
+
+def _choose(size: int, sample: int | None) -> set[int]:
+    if sample is None or sample >= size:
+        return set(range(size))
+    return set(random.SystemRandom().sample(range(size), sample))
+
+
+@dataclass
+class _Audit:
+    source: Source
+    pinned: str | None
+    chosen: set[int]
+    progress: Progress | None
+    tree: Tree = field(default_factory=Tree)
+    kinds: Counter[str] = field(default_factory=Counter)
+    verified: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+
+    def run(self) -> Report:
+        start = time.perf_counter()
+        genesis = Genesis.decode(self.source.genesis)
+        self.ledger, self.operator_key = Ledger(genesis.ledger_id), genesis.operator_key
+        notes = [
+            None if note is None else read_checkpoint(note, genesis.origin, genesis.log_key)
+            for note in (self.source.checkpoint, self.pinned)
+        ]
+        roots = {0: self.tree.root()}
+        wanted = {note.size for note in notes if note is not None}
+        for index, row in enumerate(self.source.rows()):
+            try:
+                self._entry(index, row)
+            except (MalformedInput, Refused) as error:
+                raise CheckFailed(f"entry {index}: {error}") from error
+            if index + 1 in wanted:
+                roots[index + 1] = self.tree.root()
+        self._compare_heads()
+        for note in notes:
+            if note is not None and roots.get(note.size) != note.root:
+                raise CheckFailed(f"the log does not continue the checkpoint at {note.size}")
+        published, pinned = (None if note is None else note.size for note in notes)
+        return Report(
+            ledger_id=genesis.ledger_id,
+            size=self.tree.size,
+            root=self.tree.root(),
+            checkpoint_size=published,
+            pinned_size=pinned,
+            kinds=dict(self.kinds),
+            verified=dict(self.verified),
+            claims_settled=len(self.ledger.settled),
+            unanswered=self.unanswered,
+            wall_s=time.perf_counter() - start,
+        )
+
+    def _compare_heads(self) -> None:
+        if self.tree.size != self.source.size:
+            raise CheckFailed(f"the log has {self.tree.size} entries, not {self.source.size}")
+        if self.source.root is not None and self.source.root != self.tree.root():
+            raise CheckFailed("the root in the database is not that of its entries")
+
+    def _entry(self, index: int, row: Row) -> None:
+        data, evidence, memo, reply = row
+        self.tree.append(data)
+        entry = Entry.decode(data)
+        self.kinds[entry.kind] += 1
+        if evidence is None or memo is None:
+            raise Refused("bad-proof", "the evidence is missing")
+        is_step = isinstance(entry.content, Step)
+        if len(memo) != (MEMO_BYTES if is_step else 0):
+            raise MalformedInput(f"the memo has {len(memo)} bytes")
+        size = len(evidence).to_bytes(4, "big")
+        if hashed("evidence", size, evidence, memo) != entry.evidence_hash:
+            raise Refused("bad-proof", "the evidence is not what the entry was made with")
+        self.ledger.accept(index, entry)
+        if is_step and reply is None:
+            self.unanswered += 1
+        if not is_step and reply is not None:
+            raise MalformedInput(f"nobody replies to a {entry.kind}")
+        if index in self.chosen:
+            self._verify(entry, evidence, memo, reply)
+
+    def _verify(self, entry: Entry, evidence: bytes, memo: bytes, reply: bytes | None) -> None:
+        verify_evidence(self.ledger, self.operator_key, entry, evidence, memo)
+        if reply is not None:
+            verify_reply(self.ledger, entry, reply)
+        self.verified[entry.kind] += 1
+        if self.progress is not None:
+            self.progress(sum(self.verified.values()), len(self.chosen))

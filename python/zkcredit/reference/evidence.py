@@ -1,0 +1,130 @@
+"""Proofs and signatures beside one entry: everything about it that takes time."""
+
+from __future__ import annotations
+
+from zkcredit.errors import MalformedInput, Refused
+from zkcredit.reference import bbs, bls, engine
+from zkcredit.reference.circuit import load
+from zkcredit.reference.records import (
+    REGISTRATIONS,
+    Entry,
+    Named,
+    PeriodChange,
+    Published,
+    Settlement,
+    Step,
+    hashed,
+)
+from zkcredit.reference.replay import Ledger, Product
+
+_SIGNATURE = 96
+
+
+def verify_evidence(
+    ledger: Ledger, operator_key: bytes, entry: Entry, evidence: bytes, memo: bytes
+) -> None:
+    """Checks what proves that the entry may stand; raises MalformedInput or Refused.
+
+    ``ledger`` holds at least what the entries up to this one have established.
+    """
+    if entry.kind in REGISTRATIONS:
+        _registration(ledger, operator_key, entry, evidence)
+        return
+    proof = evidence
+    if entry.kind == "open":
+        approval, proof = evidence[:_SIGNATURE], evidence[_SIGNATURE:]
+        digest = hashed("open approval", ledger.ledger_id, entry.statement, memo)
+        bls.verify(_issuer(ledger, entry).key, digest, approval)
+    engine.verify(proved_statement(ledger, entry, memo), proof)
+
+
+def verify_reply(ledger: Ledger, entry: Entry, reply: bytes) -> None:
+    """Checks the issuer's reply: a public signature, or the seal of a hidden one."""
+    step = _step(entry)
+    if entry.kind in ("spend", "refresh"):
+        product = ledger.product(step.terms_hash)
+        key, header = _token_key(ledger, product, step)
+        count = product.terms.message_count
+        bbs.verify_public(
+            key,
+            header,
+            count,
+            nullifier=step.nullifier,
+            commitment=step.points["next"],
+            signature=reply,
+        )
+        return
+    if len(reply) <= _SIGNATURE:
+        raise MalformedInput("a sealed reply is longer than its signature")
+    body, signature = reply[:-_SIGNATURE], reply[-_SIGNATURE:]
+    digest = hashed("sealed reply", ledger.ledger_id, hashed("statement", entry.statement), body)
+    bls.verify(_issuer(ledger, entry).key, digest, signature)
+
+
+def proved_statement(ledger: Ledger, entry: Entry, memo: bytes) -> engine.Statement:
+    """What the proof beside an entry has to prove."""
+    size = len(entry.statement).to_bytes(4, "big")
+    context = hashed("context", size, entry.statement, memo)
+    if isinstance(entry.content, Settlement):
+        weights = hashed("settle", ledger.ledger_id, entry.statement)
+        keys = [key for _, key in entry.content.claims]
+        points = {"aggregate": bls.aggregate_payee_keys(keys, weights)}
+        return engine.Statement(load("settle", {}), ledger.ledger_id, context, points=points)
+    step = _step(entry)
+    product = ledger.product(step.terms_hash)
+    circuit = load(entry.kind, product.terms.sizes)
+    labels = {}
+    if circuit.labels:
+        asset = product.terms.currency.encode()
+        labels["value"] = b"value" + product.issuer_id + bytes((len(asset),)) + asset
+    opening = entry.kind == "open"
+    return engine.Statement(
+        circuit,
+        ledger.ledger_id,
+        context,
+        keys=() if opening else (_token_key(ledger, product, step),),
+        labels=labels,
+        publics={} if opening else {"nullifier": step.nullifier},
+        points=step.points,
+    )
+
+
+def _token_key(ledger: Ledger, product: Product, step: Step) -> tuple[bytes, bytes]:
+    """BBS key and header of the token that a step uses up."""
+    key = ledger.period_keys.get((step.terms_hash, step.period))
+    if key is None:
+        raise Refused("unknown-period", f"period {step.period} was never opened")
+    header = b"\x01" + ledger.ledger_id + bytes((product.terms.kind,))
+    return key, header + step.terms_hash + step.period.to_bytes(4, "big")
+
+
+def _step(entry: Entry) -> Step:
+    if not isinstance(entry.content, Step):
+        raise MalformedInput(f"nobody replies to a {entry.kind}")
+    return entry.content
+
+
+def _issuer(ledger: Ledger, entry: Entry) -> Named:
+    match entry.content:
+        case Named() as named:
+            return named
+        case Published(issuer_id=issuer_id):
+            return ledger.issuer(issuer_id)
+        case PeriodChange(terms_hash=terms_hash) | Step(terms_hash=terms_hash):
+            return ledger.issuer(ledger.product(terms_hash).issuer_id)
+    raise MalformedInput(f"a {entry.kind} is not an issuer's")
+
+
+def _registration(ledger: Ledger, operator_key: bytes, entry: Entry, evidence: bytes) -> None:
+    party = _issuer(ledger, entry)
+    count = 3 if isinstance(entry.content, Named) else 2
+    if len(evidence) != count * _SIGNATURE:
+        raise MalformedInput(f"evidence of a {entry.kind} has {len(evidence)} bytes")
+    parts = [evidence[i : i + _SIGNATURE] for i in range(0, len(evidence), _SIGNATURE)]
+    if count == 3:
+        bls.verify_possession(party.key, parts[0])
+    bls.verify(party.key, hashed("registration", ledger.ledger_id, entry.statement), parts[-2])
+    digest = hashed("countersignature", ledger.ledger_id, entry.statement)
+    bls.verify(operator_key, digest, parts[-1])
+    if isinstance(entry.content, PeriodChange) and entry.content.key is not None:
+        bbs.decode_key(entry.content.key)

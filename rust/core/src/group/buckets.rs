@@ -1,0 +1,141 @@
+//! The bucket method (Pippenger) with signed digits and batched affine additions.
+//!
+//! In every window of c bits a point goes to the bucket of its digit's magnitude, as
+//! itself or negated. Bucket sums S_j are needed as Σ j·S_j; instead of running sums,
+//! which are a chain, the buckets are merged in pairs: with S′_i = S_2i + S_2i+1,
+//! Σ j·S_j = Σ S_odd + 2·Σ i·S′_i. That is two additions per bucket as well, but all of
+//! one level are independent. Variable time; exact on all of E(Fp).
+
+use blst::{blst_p1, blst_p1_affine};
+use rayon::prelude::*;
+
+use super::batch_add::sum_runs;
+use super::ffi;
+use super::windows::digit;
+
+/// Widest window in bits, bounded by what [`digit`] reads.
+const WIDEST: usize = 15;
+/// Digits that are handled together, so that inversions have company and the points
+/// of a round stay in the cache.
+const TOGETHER: usize = 16_384;
+
+/// How many points ahead of the addition the next ones are asked for: in bucket order
+/// they are spread over memory.
+const AHEAD: usize = 12;
+
+/// Points with scalars as padded little-endian bytes.
+pub(super) struct Terms<'a> {
+    /// The points.
+    pub(super) points: &'a [blst_p1_affine],
+    /// As many scalars below 2^255.
+    pub(super) scalars: &'a [[u8; 34]],
+    /// Bits of the longest scalar.
+    pub(super) bits: usize,
+}
+
+impl Terms<'_> {
+    /// `Σ scalars[i]·points[i]`, on all threads of the current pool.
+    pub(super) fn sum(&self) -> blst_p1 {
+        let width = self.width();
+        let windows: Vec<usize> = (0..(self.bits + 1).div_ceil(width)).collect();
+        let threads = rayon::current_num_threads();
+        let fitting = TOGETHER.div_ceil(self.points.len() + (1 << width));
+        let group = fitting.min(windows.len().div_ceil(threads)).max(1);
+        let bits: Vec<Vec<blst_p1_affine>> = if threads == 1 {
+            let groups = windows.chunks(group);
+            groups.map(|some| self.windows(some, width)).collect()
+        } else {
+            let groups = windows.par_chunks(group);
+            groups.map(|some| self.windows(some, width)).collect()
+        };
+        let mut sum = blst_p1::default();
+        for point in bits.iter().flatten().rev() {
+            sum = ffi::p1_double(&sum);
+            sum = ffi::p1_add_affine(&sum, point);
+        }
+        sum
+    }
+
+    /// The width with the fewest additions: one per point and two per bucket.
+    fn width(&self) -> usize {
+        let additions = |c: &usize| (self.bits + 1).div_ceil(*c) * (self.points.len() + (1 << c));
+        (2..=WIDEST).min_by_key(additions).unwrap_or(2)
+    }
+
+    /// For each bit of the given windows, in ascending order, what has to be added
+    /// when doubling and adding gets there.
+    fn windows(&self, windows: &[usize], width: usize) -> Vec<blst_p1_affine> {
+        let top = 1 << (width - 1);
+        let mut members = Vec::with_capacity(windows.len() * self.points.len());
+        let mut sizes = Vec::with_capacity(windows.len() * top);
+        for &window in windows {
+            self.sort(window, width, &mut members, &mut sizes);
+        }
+        let member = |at: usize| {
+            if let Some(later) = members.get(at + AHEAD) {
+                ffi::prefetch(&self.points[(later >> 1) as usize]);
+            }
+            let member: u32 = members[at];
+            (&self.points[(member >> 1) as usize], member & 1 == 1)
+        };
+        let buckets = sum_runs(member, &sizes);
+        weigh(&buckets, width)
+    }
+
+    /// Appends the window's points sorted by bucket 1, …, 2^(width−1) (index and, in
+    /// the lowest bit, sign), and the buckets' sizes.
+    fn sort(&self, window: usize, width: usize, members: &mut Vec<u32>, sizes: &mut Vec<usize>) {
+        let digits: Vec<i32> = self
+            .scalars
+            .iter()
+            .map(|scalar| digit(scalar, window, width))
+            .collect();
+        let mut counts = vec![0; (1 << (width - 1)) + 1];
+        for digit in &digits {
+            counts[digit.unsigned_abs() as usize] += 1;
+        }
+        sizes.extend(&counts[1..]);
+        let mut next = members.len();
+        members.resize(next + digits.len() - counts[0], 0);
+        let mut places = vec![0; counts.len()];
+        for (place, count) in places.iter_mut().zip(&counts).skip(1) {
+            *place = next;
+            next += count;
+        }
+        for (index, digit) in (0u32..).zip(&digits).filter(|(_, digit)| **digit != 0) {
+            let place = &mut places[digit.unsigned_abs() as usize];
+            members[*place] = index << 1 | u32::from(*digit < 0);
+            *place += 1;
+        }
+    }
+}
+
+/// From bucket sums S_1, …, S_top of each window, top = 2^(width−1), to points B_k with
+/// Σ j·S_j = Σ 2^k·B_k, `width` of them per window.
+fn weigh(buckets: &[blst_p1_affine], width: usize) -> Vec<blst_p1_affine> {
+    let top = 1 << (width - 1);
+    let windows = buckets.len() / top;
+    // Position j of a window is the bucket of j, with nothing in that of 0; the top
+    // bucket has a bit of its own.
+    let mut level: Vec<blst_p1_affine> = Vec::with_capacity(buckets.len());
+    for window in buckets.chunks_exact(top) {
+        level.push(blst_p1_affine::default());
+        level.extend(&window[..top - 1]);
+    }
+    let mut odd: Vec<blst_p1_affine> = Vec::with_capacity(buckets.len());
+    let mut lengths = Vec::with_capacity(windows * (width - 1));
+    for _ in 1..width {
+        odd.extend(level.iter().skip(1).step_by(2));
+        lengths.extend(std::iter::repeat_n(level.len() / windows / 2, windows));
+        let pairs = vec![2; level.len() / 2];
+        level = sum_runs(|at| (&level[at], false), &pairs);
+    }
+    let sums = sum_runs(|at| (&odd[at], false), &lengths);
+    (0..windows)
+        .flat_map(|window| {
+            let levels = (0..width - 1).map(move |k| k * windows + window);
+            let lower = levels.map(|at| sums[at]);
+            lower.chain([buckets[window * top + top - 1]])
+        })
+        .collect()
+}

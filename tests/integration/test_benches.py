@@ -1,0 +1,29 @@
+"""The benches of the package still run; what they measure is not looked at here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHES = Path(__file__).parents[2] / "benches" / "python"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("sizes", (), "permanent entry 279"),
+        ("verify", ("--count", "8", "--runs", "1"), "one core:"),
+        ("pipeline", ("--count", "12", "--batch", "5", "--runs", "1"), "12 purchases in"),
+        ("pipeline", ("--count", "6", "--runs", "1", "--threads", "1"), "6 purchases in"),
+    ],
+)
+def test_bench_runs(name: str, arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHES / f"{name}.py"), *arguments]
+    if name != "sizes":
+        command += ["--cache", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
