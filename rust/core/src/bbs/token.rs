@@ -17,7 +17,7 @@ mod batch;
 
 pub use batch::{SignedCommitment, verify_commitments};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
