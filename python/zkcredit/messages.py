@@ -282,13 +282,17 @@ def _write_bytes(value: Any) -> Any:
 
 def _read_bytes(kind: type, value: object) -> object:
     size = getattr(kind, "size", 0)
-    if not isinstance(value, str) or value != value.lower() or len(value) % 2:
-        raise ValueError("expected lower-case hexadecimal")
+    if not isinstance(value, str):
+        raise TypeError("expected lower-case hexadecimal")
     if size is not None and len(value) != 2 * size:
         raise ValueError(f"expected {size} bytes as {2 * size} hexadecimal digits")
-    if not all(char in "0123456789abcdef" for char in value):
+    try:
+        data = bytes.fromhex(value)
+    except ValueError:
+        raise ValueError("expected lower-case hexadecimal") from None
+    if data.hex() != value:  # capitals or spaces
         raise ValueError("expected lower-case hexadecimal")
-    return kind(bytes.fromhex(value))
+    return kind(data)
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_wrong_files_and_seeds(tmp_path: Path) -> None:
     with pytest.raises(MalformedInput):
         Lender.open(tmp_path / "text.db", seed(1))
     Operator.create(tmp_path / "ledger").close()
-    with pytest.raises(MalformedInput, match="not a lender"):
+    with pytest.raises(MalformedInput, match="not a zkcredit lender"):
         Lender.open(tmp_path / "ledger" / "ledger.db", seed(1))
 
 

@@ -386,7 +386,7 @@ def test_a_full_disk_changes_nothing(world: World) -> None:
 
 
 def test_a_busy_ledger_is_a_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zkcredit.ledger.store.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("zkcredit.database.BUSY_TIMEOUT_S", 0.05)
     other = again(world)
     with world.ledger._store.write(), pytest.raises(StateConflict, match="another process"):
         other.submit(world.prove(world.spend("a")))

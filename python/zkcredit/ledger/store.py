@@ -1,33 +1,19 @@
-"""The database of a ledger: one SQLite file, one writer at a time, many processes.
+"""The database of a ledger: its tables' rows, read and written in bulk.
 
-Opening checks that the file is a ledger of this version. Every change happens
-inside :meth:`Store.write`, which commits with ``synchronous=FULL`` or leaves
-nothing behind. SQLite's errors never leave this module: they become StoreError
-(disk, permission), StateConflict (busy) or MalformedInput (not a ledger). Names
-of tables and columns in statements are constants of this package, never input.
+See :mod:`zkcredit.database` for transactions and errors.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zkcredit.errors import CallerError, MalformedInput, StateConflict, StoreError, ZkCreditError
+from zkcredit.database import Database
+from zkcredit.errors import CallerError, MalformedInput, StateConflict
 from zkcredit.ledger.log import EMPTY_ROOT
 
-APPLICATION_ID = 0x7A6B6372
-"""SQLite application id of a ledger ("zkcr")."""
-VERSION = 1
-"""SQLite user version: the version of the tables."""
-BUSY_TIMEOUT_S = 30.0
-"""How long one process waits for another's transaction."""
-_FIRST_SAFE_WAL = (3, 51, 3)  # earlier libraries may corrupt a file in WAL mode
 _PARAMETERS = 500
 _CHUNK = 1024
 _CACHE_KIB = 65_536
@@ -63,134 +49,36 @@ class Changes:
     tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
 
-def _driver() -> Any:
-    return importlib.import_module("pysqlite3")
+class Store(Database):
+    """The open database of a ledger."""
 
-
-def _translate(error: Exception, what: str) -> ZkCreditError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StateConflict(f"{what}: another process holds the ledger; try again")
-    if name.startswith("SQLITE_NOTADB"):
-        return MalformedInput(f"{what}: the file is not a ledger database")
-    if name.startswith("SQLITE_CORRUPT"):
-        return MalformedInput(f"{what}: the ledger database is damaged")
-    if name.startswith("SQLITE_READONLY"):
-        return StoreError(f"{what}: the ledger is open for reading only")
-    if name.startswith("SQLITE_FULL"):
-        return StoreError(f"{what}: the disk is full; nothing was changed")
-    return StoreError(f"{what}: {error}")
-
-
-class Store:
-    """An open ledger database. Threads may share it; ``lock`` (reentrant) orders them."""
-
-    def __init__(self, connection: Any, driver: Any) -> None:
-        self._connection = connection
-        self._driver = driver
-        self.lock = threading.RLock()
-        self._failed = False
+    KIND = "ledger"
+    APPLICATION_ID = 0x7A6B6372  # "zkcr"
+    VERSION = 1
+    PRAGMAS = (f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_WAL_PAGES}")
 
     @classmethod
     def create(cls, path: Path | None, genesis: bytes) -> Store:
         """A new empty database at ``path``, or in memory if None."""
-        if path is not None and path.exists():
-            raise StateConflict(f"{path} exists already")
-        driver = _driver()
-        store = cls(_connect(driver, path, read_only=False, new=True), driver)
-        with store._mapped("creating the ledger"):
-            store._configure(path)
-            from zkcredit.ledger.schema import create_tables
-
-            create_tables(driver, store._connection)
-            store._connection.execute(
+        store = cls._create(path)
+        with store.write():
+            store._run(
                 "INSERT INTO coordinator VALUES (1, ?, 0, x'', ?, 0, 0, ?)",
                 (genesis, EMPTY_ROOT, EMPTY_ROOT),
             )
-            store._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            store._connection.execute(f"PRAGMA user_version={VERSION}")
         return store
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Store:
         """The database at ``path``; raises StoreError, MalformedInput."""
-        if not path.is_file():
-            raise StoreError(f"no ledger database at {path}")
-        driver = _driver()
-        store = cls(_connect(driver, path, read_only=read_only, new=False), driver)
-        try:
-            with store._mapped(f"opening {path}"):
-                store._check_identity(path)
-                if not read_only:
-                    store._configure(path)
-        except ZkCreditError:
-            store.close()
-            raise
-        return store
+        return cls._open(path, read_only=read_only)
 
-    def _check_identity(self, path: Path) -> None:
-        if self._value("PRAGMA application_id") != APPLICATION_ID:
-            raise MalformedInput(f"{path} is not a zkcredit ledger")
-        version = self._value("PRAGMA user_version")
-        if version != VERSION:
-            raise MalformedInput(
-                f"{path} is a ledger of version {version}; this program reads version {VERSION}"
-            )
+    @staticmethod
+    def _create_tables(driver: Any, connection: Any) -> None:
+        from zkcredit.ledger.schema import METADATA
+        from zkcredit.tables import create_all
 
-    def _configure(self, path: Path | None) -> None:
-        execute = self._connection.execute
-        execute("PRAGMA synchronous=FULL")
-        execute("PRAGMA trusted_schema=OFF")
-        execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        if path is None:
-            return
-        safe = self._driver.sqlite_version_info >= _FIRST_SAFE_WAL
-        wanted = "wal" if safe else "delete"
-        found = self._value(f"PRAGMA journal_mode={wanted}")
-        if found != wanted:
-            raise StoreError(f"{path}: journal mode is {found}, {wanted} was asked for")
-        execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
-
-    def close(self) -> None:
-        """Closes the file; safe to repeat."""
-        with self.lock, contextlib.suppress(self._driver.Error):
-            self._connection.close()
-
-    @contextlib.contextmanager
-    def _mapped(self, what: str) -> Iterator[None]:
-        with self.lock:
-            try:
-                yield
-            except self._driver.Error as error:
-                raise _translate(error, what) from error
-
-    @contextlib.contextmanager
-    def write(self) -> Iterator[None]:
-        """One transaction: committed durably at the end, or rolled back on any error."""
-        with self._mapped("writing to the ledger"):
-            if self._failed:
-                raise StoreError("an earlier write failed in the disk; open the ledger again")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                # After a failed fsync the file's state is unknown to this connection: stop.
-                if _is_io_error(error):
-                    self._failed = True
-                with contextlib.suppress(self._driver.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                raise
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        with self._mapped("reading the ledger"):
-            rows: list[Any] = self._connection.execute(sql, parameters).fetchall()
-            return rows
-
-    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        rows = self._rows(sql, parameters)
-        return rows[0][0] if rows else None
+        create_all(METADATA, driver, connection)
 
     def genesis(self) -> bytes:
         """The encoded genesis that the ledger was created with."""
@@ -241,16 +129,10 @@ class Store:
             [(*key, hashes) for key, hashes in changes.tiles.items()],
         )
 
-    def _many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        if rows:
-            self._connection.executemany(sql, rows)
-
     def _unique(self, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        before = self._connection.total_changes
         marks = ", ".join("?" * columns)
         sql = f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
-        self._many(sql, sorted(rows))
-        if self._connection.total_changes - before != len(rows):
+        if self._many(sql, sorted(rows)) != len(rows):
             raise StateConflict(f"a key of this batch is in {table} already; nothing was changed")
 
     def lookup(self, table: str, key: str, values: Iterable[Any]) -> list[Any]:
@@ -370,46 +252,8 @@ class Store:
         self._many("DELETE FROM owed WHERE issuer=? AND public=? AND due_ms=? AND idx=?", keys)
 
 
-def _is_io_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if (getattr(error, "sqlite_errorname", "") or "").startswith("SQLITE_IOERR"):
-            return True
-        error = error.__cause__
-    return False
-
-
 def _i64(index: int) -> int:
     """``index`` as SQLite can hold it; CallerError for what no entry can have."""
     if not 0 <= index < 1 << 63:
         raise CallerError(f"{index} is not the index of an entry")
     return index
-
-
-def _is_at_rest(path: Path) -> bool:
-    """Whether the file lies whole in a folder that this process may only read.
-
-    SQLite then has nowhere to put the files that it shares with writers; without a
-    log beside the file there is no writer to share with.
-    """
-    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-
-
-def _connect(driver: Any, path: Path | None, *, read_only: bool, new: bool) -> Any:
-    if path is None:
-        target = ":memory:"
-    else:
-        mode = "ro" if read_only else "rwc" if new else "rw"
-        target = f"{path.absolute().as_uri()}?mode={mode}"
-        if read_only and _is_at_rest(path):
-            target += "&immutable=1"
-    try:
-        return driver.connect(
-            target,
-            uri=path is not None,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-    except driver.Error as error:
-        raise _translate(error, f"opening {path}") from error

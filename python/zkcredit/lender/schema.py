@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
-    create_engine,
 )
-from sqlalchemy.pool import StaticPool
+
+from zkcredit.tables import blob, number, text
 
 METADATA = MetaData()
 
 
-def _number(name: str, **options: Any) -> Column[int]:
-    return Column(name, Integer, nullable=False, **options)
-
-
-def _bytes(name: str, **options: Any) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False, **options)
-
-
-def _text(name: str, **options: Any) -> Column[str]:
-    return Column(name, Text, nullable=False, **options)
-
-
-META = Table("meta", METADATA, _text("key", primary_key=True), _bytes("value"))
+META = Table("meta", METADATA, text("key", primary_key=True), blob("value"))
 
 ACCOUNTS = Table(
     "accounts",
     METADATA,
     Column("number", Integer, primary_key=True),
-    _text("customer"),
-    _bytes("terms_hash"),
-    _text("state"),
-    _number("limit_minor"),
-    _number("balance_minor"),
-    _number("minimum_minor"),
-    _number("arrears_minor"),
-    _number("period"),
+    text("customer"),
+    blob("terms_hash"),
+    text("state"),
+    number("limit_minor"),
+    number("balance_minor"),
+    number("minimum_minor"),
+    number("arrears_minor"),
+    number("period"),
     Column("open_index", Integer),
-    _bytes("commitment"),
-    _bytes("owner_tag"),
-    _bytes("reply_key"),
-    _text("attributes"),
-    _text("note"),
+    blob("commitment"),
+    blob("owner_tag"),
+    blob("reply_key"),
+    text("attributes"),
+    text("note"),
     UniqueConstraint("terms_hash", "commitment"),
 )
 """One row for each line: what the lender knows of it. ``attributes`` is a JSON list."""
@@ -60,14 +44,14 @@ ACCOUNTS = Table(
 SIGNATURES = Table(
     "signatures",
     METADATA,
-    _bytes("origin", primary_key=True),
-    _number("kind"),
-    _number("entry_index"),
-    _bytes("commitment"),
-    _bytes("final"),
-    _text("adjustments"),
-    _bytes("reply"),
-    _number("posted"),
+    blob("origin", primary_key=True),
+    number("kind"),
+    number("entry_index"),
+    blob("commitment"),
+    blob("final"),
+    text("adjustments"),
+    blob("reply"),
+    number("posted"),
     sqlite_with_rowid=False,
 )
 """The signer's own table: one final commitment for each nullifier, ever.
@@ -80,11 +64,12 @@ MOVEMENTS = Table(
     "movements",
     METADATA,
     Column("id", Integer, primary_key=True),
-    _number("account"),
-    Column("kind", Text, CheckConstraint("kind IN ('payment', 'credit', 'limit')")),
-    _number("amount_minor"),
-    _text("reference"),
-    _number("recorded_ms"),
+    number("account"),
+    text("kind"),
+    CheckConstraint("kind IN ('payment', 'credit', 'limit')"),
+    number("amount_minor"),
+    text("reference"),
+    number("recorded_ms"),
     Column("token_entry", Integer),
     Column("document_entry", Integer),
     UniqueConstraint("account", "kind", "reference"),
@@ -99,19 +84,19 @@ one whose billing document lists it.
 DOCUMENTS = Table(
     "documents",
     METADATA,
-    _number("account", primary_key=True),
-    _number("period", primary_key=True),
-    _number("entry_index", unique=True),
-    _bytes("body"),
-    _bytes("rho_due"),
+    number("account", primary_key=True),
+    number("period", primary_key=True),
+    number("entry_index", unique=True),
+    blob("body"),
+    blob("rho_due"),
     sqlite_with_rowid=False,
 )
 SETTLEMENTS = Table(
     "settlements",
     METADATA,
-    _bytes("statement", primary_key=True),
-    _number("entry_index"),
-    _bytes("payout"),
+    blob("statement", primary_key=True),
+    number("entry_index"),
+    blob("payout"),
     sqlite_with_rowid=False,
 )
 """Payout orders by the hash of the settlement's statement."""
@@ -119,8 +104,8 @@ SETTLEMENTS = Table(
 PAID_CLAIMS = Table(
     "paid_claims",
     METADATA,
-    _bytes("payee", primary_key=True),
-    _bytes("statement"),
+    blob("payee", primary_key=True),
+    blob("statement"),
     sqlite_with_rowid=False,
 )
 """Claims that a payout was promised for: once each, whatever the ledger forgets."""
@@ -129,18 +114,5 @@ FAULTS = Table(
     "faults",
     METADATA,
     Column("entry_index", Integer, primary_key=True),
-    _text("reason"),
+    text("reason"),
 )
-
-
-def create_tables(driver: Any, connection: Any) -> None:
-    """Creates all tables through an open connection of the SQLite ``driver`` module."""
-    engine = create_engine(
-        "sqlite://",
-        module=driver,
-        creator=lambda: connection,
-        poolclass=StaticPool,
-        isolation_level="AUTOCOMMIT",
-    )
-    with engine.connect() as session:
-        METADATA.create_all(session)

@@ -2,29 +2,23 @@
 
 A lender never trusts the ledger's operator about what it has signed before: the
 table of signatures here has one row for each nullifier, written and flushed
-(``synchronous=FULL``) before a signature leaves. SQLite's errors become
-StoreError, StateConflict or MalformedInput.
+(``synchronous=FULL``) before a signature leaves. See :mod:`zkcredit.database` for
+transactions and errors.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zkcredit.errors import CallerError, MalformedInput, StateConflict, StoreError, ZkCreditError
+from zkcredit.database import Database
+from zkcredit.errors import CallerError
 
-APPLICATION_ID = 0x7A6B636C
-"""SQLite application id of a lender's database ("zkcl")."""
-VERSION = 1
-_BUSY_TIMEOUT_S = 30.0
-_FIRST_SAFE_WAL = (3, 51, 3)  # earlier libraries may corrupt a file in WAL mode
 _PARAMETERS = 500
 
 APPROVED, ACTIVE, ARREARS, DISPUTED, CLOSED = "approved", "active", "arrears", "disputed", "closed"
@@ -109,44 +103,18 @@ def _account_row(account: Account) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _translate(error: Exception, what: str) -> ZkCreditError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StateConflict(f"{what}: another process holds the lender's database; try again")
-    if name.startswith("SQLITE_NOTADB"):
-        return MalformedInput(f"{what}: the file is not a lender's database")
-    if name.startswith("SQLITE_CORRUPT"):
-        return MalformedInput(f"{what}: the lender's database is damaged")
-    if name.startswith("SQLITE_CONSTRAINT"):
-        return StateConflict(f"{what}: {error}")
-    if name.startswith("SQLITE_FULL"):
-        return StoreError(f"{what}: the disk is full; nothing was changed")
-    return StoreError(f"{what}: {error}")
-
-
-class LenderStore:
+class LenderStore(Database):
     """An open lender's database; ``path`` None keeps it in memory."""
 
-    def __init__(self, connection: Any, driver: Any) -> None:
-        self._connection = connection
-        self._driver = driver
-        self._lock = threading.RLock()
-        self._depth = 0
+    KIND = "lender's"
+    APPLICATION_ID = 0x7A6B636C  # "zkcl"
+    VERSION = 1
 
     @classmethod
     def create(cls, path: str | os.PathLike[str] | None) -> LenderStore:
-        """A new empty database; StateConflict if the file exists."""
+        """A new empty database, for its owner's eyes only; StateConflict if the file exists."""
         target = None if path is None else Path(path)
-        if target is not None and target.exists():
-            raise StateConflict(f"{target} exists already")
-        store = cls._connect(target)
-        with store._mapped("creating the lender's database"):
-            from zkcredit.lender.schema import create_tables
-
-            store._configure(target)
-            create_tables(store._driver, store._connection)
-            store._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            store._connection.execute(f"PRAGMA user_version={VERSION}")
+        store = cls._create(target)
         if target is not None:
             with contextlib.suppress(OSError):
                 target.chmod(0o600)
@@ -155,93 +123,14 @@ class LenderStore:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> LenderStore:
         """An existing database; StoreError, or MalformedInput for another kind or version."""
-        target = Path(path)
-        if not target.is_file():
-            raise StoreError(f"no lender's database at {target}")
-        store = cls._connect(target)
-        try:
-            with store._mapped(f"opening {target}"):
-                if store._value("PRAGMA application_id") != APPLICATION_ID:
-                    raise MalformedInput(f"{target} is not a lender's database")
-                version = store._value("PRAGMA user_version")
-                if version != VERSION:
-                    raise MalformedInput(
-                        f"{target} has version {version}; this program reads {VERSION}"
-                    )
-                store._configure(target)
-        except ZkCreditError:
-            store.close()
-            raise
-        return store
+        return cls._open(Path(path))
 
-    @classmethod
-    def _connect(cls, path: Path | None) -> LenderStore:
-        driver = importlib.import_module("pysqlite3")
-        try:
-            connection = driver.connect(
-                ":memory:" if path is None else str(path),
-                timeout=_BUSY_TIMEOUT_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        except driver.Error as error:
-            raise _translate(error, f"opening {path}") from error
-        return cls(connection, driver)
+    @staticmethod
+    def _create_tables(driver: Any, connection: Any) -> None:
+        from zkcredit.lender.schema import METADATA
+        from zkcredit.tables import create_all
 
-    def _configure(self, path: Path | None) -> None:
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute("PRAGMA trusted_schema=OFF")
-        if path is not None:
-            safe = self._driver.sqlite_version_info >= _FIRST_SAFE_WAL
-            wanted = "wal" if safe else "delete"
-            found = self._value(f"PRAGMA journal_mode={wanted}")
-            if found != wanted:
-                raise StoreError(f"{path}: journal mode is {found}, {wanted} was asked for")
-
-    def close(self) -> None:
-        """Closes the file; safe to repeat."""
-        with self._lock, contextlib.suppress(self._driver.Error):
-            self._connection.close()
-
-    @contextlib.contextmanager
-    def _mapped(self, what: str) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except self._driver.Error as error:
-                raise _translate(error, what) from error
-
-    @contextlib.contextmanager
-    def write(self) -> Iterator[None]:
-        """One transaction, durable at the end or rolled back; may be nested."""
-        with self._mapped("writing the lender's database"):
-            if self._depth:
-                yield
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(self._driver.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        with self._mapped("reading the lender's database"):
-            rows: list[Any] = self._connection.execute(sql, parameters).fetchall()
-            return rows
-
-    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        rows = self._rows(sql, parameters)
-        return rows[0][0] if rows else None
-
-    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return self._connection.execute(sql, parameters)
+        create_all(METADATA, driver, connection)
 
     # -- small values ----------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ def audit(
     sample: int | None = None,
     genesis: bytes | None = None,
     checkpoint: str | None = None,
+    seen: tuple[int, bytes] | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verifies a ledger (a folder, or any :class:`Source`) in pure Python.
@@ -59,9 +60,9 @@ def audit(
     Every entry is decoded, hashed and put through the rules, its evidence
     compared with its hash, the root with all that is signed. Proofs and
     signatures take up to seconds each; ``sample`` verifies those of so many
-    entries only, chosen by the system's random source. ``genesis`` (encoded) and
-    ``checkpoint`` (a signed note) pin what the ledger must be and must continue.
-    ``progress`` is called with (entries verified, entries to verify).
+    entries only, chosen by the system's random source. ``genesis`` (encoded) pins
+    what the ledger must be, ``checkpoint`` (a signed note) and ``seen`` (size and
+    root, seen before) what it must continue. ``progress`` is called with (entries verified, entries to verify).
 
     Raises CheckFailed for what does not hold, MalformedInput for input that is
     no ledger, StoreError for files that cannot be read.
@@ -71,7 +72,7 @@ def audit(
     ledger = Folder(source) if isinstance(source, str | Path) else source
     if genesis is not None and genesis != ledger.genesis:
         raise CheckFailed("this is another ledger: its genesis is not the pinned one")
-    return _Audit(ledger, checkpoint, _choose(ledger.size, sample), progress).run()
+    return _Audit(ledger, checkpoint, seen, _choose(ledger.size, sample), progress).run()
 
 
 def _choose(size: int, sample: int | None) -> set[int]:
@@ -84,6 +85,7 @@ def _choose(size: int, sample: int | None) -> set[int]:
 class _Audit:
     source: Source
     pinned: str | None
+    seen: tuple[int, bytes] | None
     chosen: set[int]
     progress: Progress | None
     tree: Tree = field(default_factory=Tree)
@@ -99,8 +101,11 @@ class _Audit:
             None if note is None else read_checkpoint(note, genesis.origin, genesis.log_key)
             for note in (self.source.checkpoint, self.pinned)
         ]
+        heads = [(note.size, note.root) for note in notes if note is not None]
+        if self.seen is not None:
+            heads.append(self.seen)
         roots = {0: self.tree.root()}
-        wanted = {note.size for note in notes if note is not None}
+        wanted = {size for size, _ in heads}
         for index, row in enumerate(self.source.rows()):
             try:
                 self._entry(index, row)
@@ -109,9 +114,9 @@ class _Audit:
             if index + 1 in wanted:
                 roots[index + 1] = self.tree.root()
         self._compare_heads()
-        for note in notes:
-            if note is not None and roots.get(note.size) != note.root:
-                raise CheckFailed(f"the log does not continue the checkpoint at {note.size}")
+        for size, root in heads:
+            if roots.get(size) != root:
+                raise CheckFailed(f"the log does not continue what was seen at {size} entries")
         published, pinned = (None if note is None else note.size for note in notes)
         return Report(
             ledger_id=genesis.ledger_id,

@@ -44,6 +44,8 @@ class Statement:
             or set(self.points) != {item.point for item in circuit.commitments}
         ):
             raise CallerError(f"the statement lacks or exceeds what {circuit.name} has")
+        if len(set(self.labels.values())) != len(self.labels):
+            raise CallerError("two labels of a statement must differ")
 
     def public_values(self) -> list[int]:
         """The publics as numbers, in the circuit's order; raises MalformedInput."""

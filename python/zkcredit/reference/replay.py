@@ -139,24 +139,18 @@ class Ledger:
                 raise Refused("duplicate-open", "this commitment was opened")
             self._opened.add(step.points["next"])
             return
-        if entry.kind == "spend":
-            self._check_purchase(entry, step)
-        self._use(product.issuer_id, step.nullifier)
-        if entry.kind == "spend":
-            self._payees.add(step.payee)
-            self._claims[index] = Claim(product.issuer_id, product.terms.currency, step.payee)
-
-    def _check_purchase(self, entry: Entry, step: Step) -> None:
-        if entry.timestamp_ms > step.not_after_ms:
+        is_purchase = entry.kind == "spend"
+        if is_purchase and entry.timestamp_ms > step.not_after_ms:
             raise Refused("expired", "the invoice had ended")
-        if step.payee in self._payees:
-            raise Refused("duplicate-payee", "this payee has a claim")
-
-    def _use(self, issuer_id: bytes, nullifier: bytes) -> None:
-        g1.decode_scalar(nullifier, "nullifier")
-        key = issuer_id + nullifier
+        g1.decode_scalar(step.nullifier, "nullifier")
+        key = product.issuer_id + step.nullifier
         if key in self._nullifiers:
             raise Refused("already-spent", "this token was used")
+        if is_purchase:
+            if step.payee in self._payees:
+                raise Refused("duplicate-payee", "this payee has a claim")
+            self._payees.add(step.payee)
+            self._claims[index] = Claim(product.issuer_id, product.terms.currency, step.payee)
         self._nullifiers.add(key)
 
     def _settle(self, settlement: Settlement) -> None:
@@ -170,4 +164,4 @@ class Ledger:
                 raise Refused("wrong-claim", f"claim {index} is somebody else's")
             if index in self.settled:
                 raise Refused("claim-settled", f"claim {index} is settled")
-            self.settled.add(index)
+        self.settled.update(index for index, _ in settlement.claims)

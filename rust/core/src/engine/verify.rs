@@ -4,7 +4,8 @@
 //! Every equation gets its own 128-bit weight from the verifier's random source.
 //! The final sums are multiplied by the effective cofactor once, so points of a
 //! proof that enter nothing else need no subgroup test; points of the statement
-//! that are stored and added elsewhere are tested one by one.
+//! that are stored and added elsewhere are tested, in a batch all at once
+//! ([`all_in_subgroup`]).
 
 use rayon::prelude::*;
 

@@ -132,3 +132,23 @@ fn the_next_token_may_be_tainted_because_the_signer_clears_it() {
         }
     }
 }
+
+#[test]
+fn many_points_are_tested_as_strictly_as_one() {
+    // Enough points for the test of all at once, which one of order 3 is most likely
+    // to survive: with a single round one time in three.
+    let s = Scenario::new("settle", DEFAULT);
+    let prover = s.prover().expect("true");
+    let honest: Vec<_> = (0..140).map(|_| s.finish(&prover)).collect();
+    for _ in 0..4 {
+        for place in [0, 64, 100, 139] {
+            let mut tainting = s.forger();
+            let point = tainted(&tainting.points()[0], order_three());
+            tainting.replace_point(0, point);
+            let (statement, proof) = s.finish(&tainting);
+            let mut items: Vec<_> = honest.iter().map(|(s, p)| (s, p.as_slice())).collect();
+            items[place] = (&statement, &proof);
+            assert_eq!(verify_batch(&items), Ok(vec![place]));
+        }
+    }
+}
