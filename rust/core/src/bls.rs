@@ -14,7 +14,8 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::group::{
-    E1, G1Affine, G2, G2Affine, Scalar, hash_to_g2, keygen, msm_128, pairing_product_is_one_once,
+    E1, G1Affine, G2, G2Affine, Scalar, hash_to_g2, keygen, msm_128, msm_g2_128,
+    pairing_product_is_one_once,
 };
 use crate::secret::Secret;
 use crate::weights::Weights;
@@ -285,25 +286,37 @@ fn bisect(
 
 /// Π over messages of e(Σ w·P, H(m)) = e(P1, Σ w·S).
 fn batch_holds(entries: &[Entry], hashed: &[G2Affine], weights: &mut Weights) -> bool {
-    let weighted: Vec<(&Entry, u128)> = entries.iter().map(|e| (e, weights.draw())).collect();
-    let signatures = weighted
-        .par_iter()
-        .filter_map(|(entry, weight)| Some(entry.signature.as_ref()?.mul_u128(*weight)))
+    let mut order: Vec<(&Entry, u128)> = entries.iter().map(|e| (e, weights.draw())).collect();
+    let share = order.len().div_ceil(rayon::current_num_threads()).max(32);
+    let signatures = order
+        .par_chunks(share)
+        .map(|part| {
+            let signed = part
+                .iter()
+                .filter_map(|(e, weight)| Some((e.signature?, *weight)));
+            let (points, factors): (Vec<G2Affine>, Vec<u128>) = signed.unzip();
+            msm_g2_128(&points, &factors)
+        })
         .reduce(G2::identity, |a, b| a + b);
-    let mut order = weighted;
     order.sort_by_key(|(entry, _)| entry.message);
     let groups: Vec<&[(&Entry, u128)]> = order
         .chunk_by(|(a, _), (b, _)| a.message == b.message)
         .collect();
     let pairs: Vec<(E1, G2Affine)> = groups
         .par_iter()
-        .map(|group| {
-            let keys: Vec<_> = group.iter().map(|(entry, _)| *entry.key.as_e1()).collect();
-            let factors: Vec<u128> = group.iter().map(|(_, weight)| *weight).collect();
-            (msm_128(&keys, &factors), hashed[group[0].0.message])
-        })
+        .map(|group| (weighted_keys(group), hashed[group[0].0.message]))
         .collect();
     check(pairs, &signatures).is_ok()
+}
+
+/// Σ w·P.
+fn weighted_keys(group: &[(&Entry, u128)]) -> E1 {
+    if let [(entry, weight)] = group {
+        return entry.key.mul_u128(*weight);
+    }
+    let keys: Vec<_> = group.iter().map(|(entry, _)| *entry.key.as_e1()).collect();
+    let factors: Vec<u128> = group.iter().map(|(_, weight)| *weight).collect();
+    msm_128(&keys, &factors)
 }
 
 impl fmt::Debug for PublicKey {

@@ -3,8 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use zkcredit_core::hash::{self, Hasher};
 
 use crate::convert::{bytes, fixed};
@@ -98,13 +97,18 @@ pub fn hash_to_scalar<'py>(py: Python<'py>, context: &str, data: &[u8]) -> Bound
 #[pyo3(signature = (inputs, key = None))]
 pub fn blake3_many<'py>(
     py: Python<'py>,
-    inputs: Vec<PyBackedBytes>,
+    inputs: &Bound<'py, PyAny>,
     key: Option<&[u8]>,
-) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+) -> PyResult<Bound<'py, PyList>> {
     let key = key.map(|key| fixed(key, "a key")).transpose()?;
-    let size = inputs.iter().map(|input| input.len() + 64).sum();
-    let hashes = run(py, size, || hash::hash_many(&inputs, key.as_ref()));
-    Ok(hashes.iter().map(|hash| bytes(py, hash)).collect())
+    let mut items: Vec<Bound<'py, PyBytes>> = Vec::with_capacity(inputs.len().unwrap_or(0));
+    for item in inputs.try_iter()? {
+        items.push(item?.cast_into()?);
+    }
+    let slices: Vec<&[u8]> = items.iter().map(|item| item.as_bytes()).collect();
+    let size = slices.iter().map(|slice| slice.len() + 64).sum();
+    let hashes = run(py, size, || hash::hash_many(&slices, key.as_ref()));
+    PyList::new(py, hashes.iter().map(|hash| bytes(py, hash)))
 }
 
 /// BLAKE3 hashes of consecutive parts of one buffer, joined; keyed if there is a key.
