@@ -10,7 +10,7 @@ from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import read_bytes, read_message, read_text
 from zkcredit.cli.output import progress
-from zkcredit.errors import CheckFailed
+from zkcredit.errors import CallerError, CheckFailed, StateConflict
 
 if TYPE_CHECKING:
     from zkcredit.auditor import AuditReport
@@ -23,7 +23,8 @@ _GENESIS_BYTES = 4096
     "audit",
     cls=Command,
     example="$ zkcredit --ledger ./ledger audit --checkpoint monday.checkpoint\n"
-    "$ zkcredit audit --totals bank-totals.json --totals shop-totals.json",
+    "$ zkcredit audit --totals bank-totals.json --totals shop-totals.json\n"
+    "$ zkcredit audit --reference --sample 20",
 )
 @click.option("--checkpoint", metavar="FILE", help="A signed checkpoint kept from an earlier day.")
 @click.option(
@@ -33,9 +34,26 @@ _GENESIS_BYTES = 4096
     help="Sums opened by a lender or merchant; repeat for all of them.",
 )
 @click.option("--genesis", metavar="FILE", help="The genesis file that the ledger must have.")
+@click.option(
+    "--reference",
+    is_flag=True,
+    help="Verify with the second, independent verifier: seconds for each entry.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --reference: proofs and signatures of N random entries only.",
+)
 @pass_session
 def audit_command(
-    session: Session, checkpoint: str | None, totals: tuple[str, ...], genesis: str | None
+    session: Session,
+    *,
+    checkpoint: str | None,
+    totals: tuple[str, ...],
+    genesis: str | None,
+    reference: bool,
+    sample: int | None,
 ) -> None:
     """Verify everything on a ledger: every entry, proof, signature and rule.
 
@@ -43,7 +61,17 @@ def audit_command(
     day. With --totals the sums that lenders and merchants state must open the sums of
     the hidden amounts on the log, to the last minor unit. Anything that does not hold
     gives exit code 1.
+
+    With --reference everything is verified by a program in pure Python that shares no
+    code with the first. It reads no totals.
     """
+    if reference:
+        if totals:
+            raise CallerError("--reference reads no totals: audit them without it")
+        _reference_audit(session, checkpoint, genesis, sample)
+        return
+    if sample is not None:
+        raise CallerError("--sample goes with --reference: without it everything is verified")
     from zkcredit.auditor import audit
     from zkcredit.ledger.genesis import Genesis
     from zkcredit.messages import Totals
@@ -67,6 +95,36 @@ def audit_command(
         registry = ledger.registry
     if not session.output.data(_json(report)):
         _print(session, report, registry)
+
+
+def _reference_audit(
+    session: Session, checkpoint: str | None, genesis: str | None, sample: int | None
+) -> None:
+    from dataclasses import asdict
+
+    from zkcredit.reference import Folder, audit
+
+    profile, out = session.profile, session.output
+    known, folder = profile.ledger_id, Folder(session.ledger_place())
+    if known not in (None, folder.ledger_id):
+        raise StateConflict("this profile belongs to another ledger: use another --profile")
+    with progress("verifying") as update:
+        report = audit(
+            folder,
+            sample=sample,
+            genesis=None if genesis is None else read_bytes(genesis, _GENESIS_BYTES),
+            checkpoint=None if checkpoint is None else read_text(checkpoint),
+            seen=None if known is None else (profile.size, profile.root),
+            progress=update,
+        )
+    fields = asdict(report) | {"entries_verified": report.entries_verified}
+    if out.data({"ok": True, **fields}):
+        return
+    out.line(f"All {report.size} entries hold. Root {report.root.hex()}.")
+    rows = [(kind, n, report.verified.get(kind, 0)) for kind, n in report.kinds.items()]
+    out.table(("kind", "entries", "proofs and signatures verified"), rows, right=(1, 2))
+    if report.unanswered:
+        out.line(f"{report.unanswered} entries wait for a lender.")
 
 
 def _json(report: AuditReport) -> dict[str, Any]:

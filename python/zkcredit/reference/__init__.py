@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from zkcredit.reference.auditing import Report, audit
     from zkcredit.reference.circuit import Circuit, compile_circuit, load
     from zkcredit.reference.engine import Statement, verify
-    from zkcredit.reference.source import Memory, Source
+    from zkcredit.reference.source import Folder, Memory, Source
 
 _PLACES = {
     "Circuit": "circuit",
+    "Folder": "source",
     "Memory": "source",
     "Report": "auditing",
     "Source": "source",
@@ -33,6 +34,7 @@ _PLACES = {
 
 __all__ = [
     "Circuit",
+    "Folder",
     "Memory",
     "Report",
     "Source",

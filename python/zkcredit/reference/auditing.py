@@ -62,7 +62,8 @@ def audit(
     signatures take up to seconds each; ``sample`` verifies those of so many
     entries only, chosen by the system's random source. ``genesis`` (encoded) pins
     what the ledger must be, ``checkpoint`` (a signed note) and ``seen`` (size and
-    root, seen before) what it must continue. ``progress`` is called with (entries verified, entries to verify).
+    root, seen before) what it must continue. ``progress`` is
+    called with (entries verified, entries to verify).
 
     Raises CheckFailed for what does not hold, MalformedInput for input that is
     no ledger, StoreError for files that cannot be read.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zkcredit.errors import CheckFailed, MalformedInput, StoreError
+from zkcredit.reference.records import Genesis
 
 Row = tuple[bytes, bytes | None, bytes | None, bytes | None]
 """Encoded entry, evidence, memo, reply; None for what is not stored."""
@@ -94,6 +95,11 @@ class Folder:
             self.checkpoint = None if note is None else note.decode()
         except UnicodeDecodeError:
             raise MalformedInput("the published checkpoint is not text") from None
+
+    @property
+    def ledger_id(self) -> bytes:
+        """The 32 bytes that name the ledger."""
+        return Genesis.decode(self.genesis).ledger_id
 
     def rows(self) -> Iterator[Row]:
         """Everything stored, in the order of entries."""

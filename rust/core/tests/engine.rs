@@ -4,6 +4,7 @@ mod scenario;
 
 use scenario::{DEFAULT, NAMES, Scenario, Size};
 use zkcredit_core::engine::{verify, verify_batch};
+use zkcredit_core::group::E1Affine;
 
 #[test]
 fn every_circuit_proves_and_verifies_at_every_size() {
@@ -79,5 +80,49 @@ fn timings() {
                 .is_empty()
         );
         println!("batch {n} on one: {:?} each", t.elapsed() / n as u32);
+    }
+}
+
+#[test]
+fn witnesses_and_provers_do_not_print() {
+    let scenario = Scenario::new("spend", DEFAULT);
+    assert_eq!(format!("{:?}", scenario.witness), "Witness([REDACTED])");
+    let prover = scenario.prover().expect("a true witness");
+    assert_eq!(format!("{prover:?}"), "Prover(spend, [REDACTED])");
+}
+
+/// From 128 stored points on they are tested for the subgroup together.
+#[test]
+fn a_tainted_claim_is_found_in_a_large_batch() {
+    let size = Size {
+        bits: 16,
+        ..DEFAULT
+    };
+    let scenario = Scenario::new("spend", size);
+    let (statement, proof) = scenario.prove();
+    let mut forger = scenario.forger();
+    let claim = forger.points()[1];
+    let claim = E1Affine::from_compressed(&claim).expect("a point");
+    // (0, 2) has order 3: one random combination in three does not see it.
+    let mut order_three = [0; 96];
+    order_three[95] = 2;
+    let torsion = E1Affine::from_uncompressed(&order_three).expect("a point of the curve");
+    let tainted = claim.to_e1().add_affine(&torsion).to_affine();
+    forger.replace_point(1, tainted.expect("finite"));
+    let (bad_statement, bad_proof) = scenario.finish(&forger);
+    assert!(verify(&bad_statement, &bad_proof).is_err());
+    for n in [127usize, 128, 129, 200] {
+        let honest = (&statement, proof.as_slice());
+        let mut items = vec![honest; n];
+        assert_eq!(verify_batch(&items), Ok(vec![]), "batch of {n}");
+        for culprits in [vec![0], vec![n - 1], vec![n / 2, n / 2 + 1]] {
+            for at in &culprits {
+                items[*at] = (&bad_statement, bad_proof.as_slice());
+            }
+            assert_eq!(verify_batch(&items), Ok(culprits.clone()), "batch of {n}");
+            for at in culprits {
+                items[at] = honest;
+            }
+        }
     }
 }

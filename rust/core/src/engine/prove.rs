@@ -20,8 +20,36 @@ use crate::error::{Error, Result};
 use crate::group::{E1, E1Affine, Scalar};
 use crate::hash;
 
-/// Values of the named secrets; arrays have one element per index.
-pub type Witness = BTreeMap<String, Zeroizing<Vec<Scalar>>>;
+/// Values of the named secrets; arrays have one element per index. Wiped on drop,
+/// not printable.
+#[derive(Clone, Default)]
+pub struct Witness(BTreeMap<String, Zeroizing<Vec<Scalar>>>);
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Witness([REDACTED])")
+    }
+}
+
+impl FromIterator<(String, Zeroizing<Vec<Scalar>>)> for Witness {
+    fn from_iter<I: IntoIterator<Item = (String, Zeroizing<Vec<Scalar>>)>>(values: I) -> Self {
+        Witness(values.into_iter().collect())
+    }
+}
+
+impl std::ops::Deref for Witness {
+    type Target = BTreeMap<String, Zeroizing<Vec<Scalar>>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Witness {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
 
 /// A witness that satisfies its circuit, and the statement's points.
 ///
