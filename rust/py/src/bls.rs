@@ -76,9 +76,8 @@ impl BlsKey {
     }
 }
 
-/// Decodes keys on all cores.
 fn public_keys(keys: &[PyBackedBytes]) -> Result<Vec<PublicKey>> {
-    keys.par_iter().map(|k| PublicKey::from_bytes(k)).collect()
+    PublicKey::from_bytes_many(keys).into_iter().collect()
 }
 
 /// Verifies a signature on a message.
@@ -155,23 +154,23 @@ pub fn bls_verify_batch(py: Python<'_>, items: Vec<Triple>) -> PyResult<()> {
 }
 
 fn verify_batch(items: &[Triple]) -> Result<Vec<usize>> {
-    let decode = |(key, _, signature): &Triple| {
-        Ok((
-            PublicKey::from_bytes(key)?,
-            Signature::from_bytes(signature)?,
-        ))
-    };
-    let decoded: Vec<Result<_>> = items.par_iter().map(decode).collect();
+    let keys: Vec<&[u8]> = items.iter().map(|(key, _, _)| key.as_ref()).collect();
+    let signatures: Vec<Result<Signature>> = items
+        .par_iter()
+        .map(|(_, _, signature)| Signature::from_bytes(signature))
+        .collect();
     let mut bad: Vec<usize> = Vec::new();
     let mut positions: Vec<usize> = Vec::new();
     let mut entries: Vec<(PublicKey, &[u8], Signature)> = Vec::new();
-    for (index, item) in decoded.iter().enumerate() {
-        match item {
-            Ok((key, signature)) => {
-                positions.push(index);
-                entries.push((*key, &items[index].1, *signature));
-            }
-            Err(_) => bad.push(index),
+    let decoded = PublicKey::from_bytes_many(&keys)
+        .into_iter()
+        .zip(signatures);
+    for (index, pair) in decoded.enumerate() {
+        if let (Ok(key), Ok(signature)) = pair {
+            positions.push(index);
+            entries.push((key, &items[index].1, signature));
+        } else {
+            bad.push(index);
         }
     }
     let culprits = bls::verify_batch(&entries)?;

@@ -123,22 +123,21 @@ pub fn proof_verify<M: AsRef<[u8]>>(
     presentation: &Presentation<'_>,
     disclosed_messages: &[M],
 ) -> Result<()> {
-    let shown = parse(suite, key, proof, presentation, disclosed_messages)?;
-    shown.verify()
+    let proof = decode(proof)?;
+    shown(suite, key, proof, presentation, disclosed_messages)?.verify()
 }
 
-/// Decodes a proof and sets up what it must prove.
-fn parse<'a, M: AsRef<[u8]>>(
+/// Sets up what a proof must prove.
+fn shown<'a, M: AsRef<[u8]>>(
     suite: Suite,
     key: &'a PublicKey,
-    proof: &[u8],
+    proof: core_proof::Proof,
     presentation: &Presentation<'a>,
     disclosed_messages: &[M],
 ) -> Result<Shown<'a>> {
     if presentation.disclosed.len() != disclosed_messages.len() {
         return Err(Error::Misuse("number of disclosed messages"));
     }
-    let proof = decode(proof)?;
     let count = disclosed_messages.len() + proof.hidden_count();
     let statement = statement(suite, key, presentation, count)?;
     let messages = suite.messages_to_scalars(disclosed_messages);

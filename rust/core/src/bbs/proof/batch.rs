@@ -4,16 +4,18 @@
 //! and `T2` must be hashed one by one; all cores share that work). What is left is
 //! `e(Ā, W) = e(B̄, P2)` for each, and with random 128-bit weights w that is
 //! `Π_W e(Σ w·Ā, W) · e(−Σ w·B̄, P2) = 1`: one Miller loop for every key and one more.
-//! Weights are drawn after all proofs are fixed; `Ā` and `B̄` are members of G1, tested
-//! when decoded. A failing batch is bisected until the culprits are found.
+//! Weights are drawn after all proofs are fixed. Membership of all points in G1 is tested
+//! together; the pairing does not depend on it. A failing batch is bisected until the
+//! culprits are found.
 
 use rayon::prelude::*;
 
-use super::{Presentation, Shown, parse};
+use super::core_proof::decode_untested;
+use super::{Presentation, shown};
 use crate::bbs::keys::prepared_generator;
 use crate::bbs::{PublicKey, Suite};
 use crate::error::Result;
-use crate::group::{E1, E1Affine, PreparedG2, msm_128, pairing_product_is_one};
+use crate::group::{E1, E1Affine, PreparedG2, all_in_subgroup, msm_128, pairing_product_is_one};
 use crate::weights::Weights;
 
 /// From this many proofs on, generators get tables.
@@ -34,12 +36,11 @@ pub struct BatchItem<'a> {
     pub disclosed_messages: &'a [&'a [u8]],
 }
 
-/// A proof whose challenge is right: its position, key, `Ā` and `B̄`.
+/// A proof whose challenge is right: its position, key and `Ā, B̄, D`.
 struct Open<'a> {
     index: usize,
     key: &'a PublicKey,
-    a_bar: E1Affine,
-    b_bar: E1Affine,
+    points: [E1Affine; 3],
 }
 
 /// The indexes of all proofs that are malformed, do not fit their presentation or do
@@ -60,6 +61,16 @@ pub fn proof_verify_batch(items: &[BatchItem<'_>]) -> Result<Vec<usize>> {
     let missing = |(index, open): (usize, &Option<Open<'_>>)| open.is_none().then_some(index);
     let mut refused: Vec<usize> = checked.iter().enumerate().filter_map(missing).collect();
     let mut opened: Vec<Open<'_>> = checked.into_iter().flatten().collect();
+    let points: Vec<E1Affine> = opened.iter().flat_map(|open| open.points).collect();
+    if !all_in_subgroup(&points) {
+        opened.retain(|open| {
+            let member = open.points.iter().all(E1Affine::is_in_subgroup);
+            if !member {
+                refused.push(open.index);
+            }
+            member
+        });
+    }
     opened.sort_by_key(|open| open.key.as_bytes());
     bisect(&opened, &mut Weights::new()?, &mut refused);
     refused.sort_unstable();
@@ -67,20 +78,18 @@ pub fn proof_verify_batch(items: &[BatchItem<'_>]) -> Result<Vec<usize>> {
 }
 
 fn open<'a>(index: usize, item: &BatchItem<'a>, tables: bool) -> Result<Open<'a>> {
-    let shown: Shown<'a> = parse(
+    let shown = shown(
         item.suite,
         item.key,
-        item.proof,
+        decode_untested(item.proof)?,
         &item.presentation,
         item.disclosed_messages,
     )?;
     shown.verify_challenge(tables)?;
-    let (a_bar, b_bar) = shown.paired();
     Ok(Open {
         index,
         key: item.key,
-        a_bar,
-        b_bar,
+        points: shown.points(),
     })
 }
 
@@ -100,12 +109,12 @@ fn bisect(items: &[Open<'_>], weights: &mut Weights, refused: &mut Vec<usize>) {
 /// `Π_W e(Σ w·Ā, W) · e(−Σ w·B̄, P2) = 1` for proofs sorted by key.
 fn batch_holds(items: &[Open<'_>], weights: &mut Weights) -> bool {
     let factors: Vec<u128> = items.iter().map(|_| weights.draw()).collect();
-    let right: Vec<E1Affine> = items.iter().map(|item| item.b_bar).collect();
+    let right: Vec<E1Affine> = items.iter().map(|item| item.points[1]).collect();
     let mut pairs: Vec<(E1, &PreparedG2)> =
         vec![(-msm_128(&right, &factors), prepared_generator())];
     let mut first = 0;
     for group in items.chunk_by(|a, b| a.key == b.key) {
-        let left: Vec<E1Affine> = group.iter().map(|item| item.a_bar).collect();
+        let left: Vec<E1Affine> = group.iter().map(|item| item.points[0]).collect();
         let sum = msm_128(&left, &factors[first..first + group.len()]);
         pairs.push((sum, group[0].key.prepared()));
         first += group.len();
@@ -124,11 +133,11 @@ mod tests {
         let base = G1Affine::generator();
         let k = Scalar::from_u64(index as u64 + 1);
         let b_bar = base.mul(&(k * *key.scalar())) + base.mul(&Scalar::from_i128(error));
+        let points = [base.mul(&k), b_bar, base.to_e1()];
         Open {
             index,
             key: key.public_key(),
-            a_bar: base.mul(&k).to_affine().expect("not zero"),
-            b_bar: b_bar.to_affine().expect("not zero"),
+            points: points.map(|point| point.to_affine().expect("not zero")),
         }
     }
 

@@ -122,11 +122,12 @@ fn secret_g1(point: E1) -> Result<G1Affine> {
         .ok_or(Error::Misuse("random scalar zero"))
 }
 
-/// A decoded proof.
+/// A decoded proof. Verification is exact for points outside G1 as well; the draft
+/// refuses them, so they are tested.
 pub(in crate::bbs) struct Proof {
-    a_bar: G1Affine,
-    b_bar: G1Affine,
-    d: G1Affine,
+    a_bar: E1Affine,
+    b_bar: E1Affine,
+    d: E1Affine,
     e_hat: Scalar,
     r1_hat: Scalar,
     r3_hat: Scalar,
@@ -134,9 +135,20 @@ pub(in crate::bbs) struct Proof {
     challenge: Scalar,
 }
 
+const BAD: Error = Error::Malformed("BBS proof");
+
 /// `octets_to_proof`: strict, points of G1, scalars from 1 to r − 1.
 pub(in crate::bbs) fn decode(bytes: &[u8]) -> Result<Proof> {
-    const BAD: Error = Error::Malformed("BBS proof");
+    let proof = decode_untested(bytes)?;
+    if proof.points().iter().all(E1Affine::is_in_subgroup) {
+        Ok(proof)
+    } else {
+        Err(BAD)
+    }
+}
+
+/// [`decode`] without the subgroup test of [`Proof::points`], which is up to the caller.
+pub(super) fn decode_untested(bytes: &[u8]) -> Result<Proof> {
     if bytes.len() < PROOF_LEN_MIN || !(bytes.len() - PROOF_LEN_MIN).is_multiple_of(32) {
         return Err(BAD);
     }
@@ -154,7 +166,7 @@ pub(in crate::bbs) fn decode(bytes: &[u8]) -> Result<Proof> {
     if scalars.iter().any(Scalar::is_zero) {
         return Err(BAD);
     }
-    let point = |index: usize| G1Affine::from_compressed(&points[index]).ok_or(BAD);
+    let point = |index: usize| E1Affine::from_compressed(&points[index]).ok_or(BAD);
     Ok(Proof {
         a_bar: point(0)?,
         b_bar: point(1)?,
@@ -168,6 +180,11 @@ pub(in crate::bbs) fn decode(bytes: &[u8]) -> Result<Proof> {
 }
 
 impl Proof {
+    /// `Ā, B̄, D`.
+    fn points(&self) -> [E1Affine; 3] {
+        [self.a_bar, self.b_bar, self.d]
+    }
+
     /// Number of messages that the proof hides.
     pub(in crate::bbs) fn hidden_count(&self) -> usize {
         self.hidden_hats.len()
@@ -200,9 +217,9 @@ impl<'a> Shown<'a> {
         self.statement.key
     }
 
-    /// `Ā` and `B̄`, with `e(Ā, W) = e(B̄, P2)` if the proof holds.
-    pub(super) fn paired(&self) -> (E1Affine, E1Affine) {
-        (*self.proof.a_bar.as_e1(), *self.proof.b_bar.as_e1())
+    /// `Ā, B̄, D`, with `e(Ā, W) = e(B̄, P2)` if the proof holds.
+    pub(super) fn points(&self) -> [E1Affine; 3] {
+        self.proof.points()
     }
 
     /// `CoreProofVerify`, all of it. Variable time.
@@ -224,8 +241,8 @@ impl<'a> Shown<'a> {
         let (proof, statement) = (&self.proof, &self.statement);
         let pair = self.t1().to_affine().zip(self.t2(tables)?.to_affine());
         let (t1, t2) = pair.ok_or(REFUSED)?;
-        let own = [proof.a_bar, proof.b_bar, proof.d].map(|point| *point.as_e1());
-        let mut points: Vec<[u8; 48]> = own
+        let mut points: Vec<[u8; 48]> = proof
+            .points()
             .into_iter()
             .chain([t1, t2])
             .map(|point| point.to_compressed())
@@ -244,8 +261,10 @@ impl<'a> Shown<'a> {
     /// `T1 = c·B̄ + e^·Ā + r1^·D`.
     fn t1(&self) -> E1 {
         let proof = &self.proof;
-        let points = [proof.b_bar, proof.a_bar, proof.d].map(|point| *point.as_e1());
-        msm(&points, &[proof.challenge, proof.e_hat, proof.r1_hat])
+        msm(
+            &[proof.b_bar, proof.a_bar, proof.d],
+            &[proof.challenge, proof.e_hat, proof.r1_hat],
+        )
     }
 
     /// `T2 = c·(P1 + domain·Q1 + Σ_shown m·H) + r3^·D + Σ_hidden m^·H`.
@@ -259,7 +278,7 @@ impl<'a> Shown<'a> {
         for (index, hat) in statement.hidden().into_iter().zip(&proof.hidden_hats) {
             scalars[index + 1] = *hat;
         }
-        let d = [(*proof.d.as_e1(), proof.r3_hat)];
+        let d = [(proof.d, proof.r3_hat)];
         statement
             .set
             .public_sum(&proof.challenge, &scalars, &d, tables)
