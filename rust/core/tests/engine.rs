@@ -91,7 +91,7 @@ fn witnesses_and_provers_do_not_print() {
     assert_eq!(format!("{prover:?}"), "Prover(spend, [REDACTED])");
 }
 
-/// From 128 stored points on they are tested for the subgroup together.
+/// From 192 stored points on they are tested for the subgroup together.
 #[test]
 fn a_tainted_claim_is_found_in_a_large_batch() {
     let size = Size {
@@ -111,7 +111,7 @@ fn a_tainted_claim_is_found_in_a_large_batch() {
     forger.replace_point(1, tainted.expect("finite"));
     let (bad_statement, bad_proof) = scenario.finish(&forger);
     assert!(verify(&bad_statement, &bad_proof).is_err());
-    for n in [127usize, 128, 129, 200] {
+    for n in [191usize, 192, 193, 250] {
         let honest = (&statement, proof.as_slice());
         let mut items = vec![honest; n];
         assert_eq!(verify_batch(&items), Ok(vec![]), "batch of {n}");

@@ -151,14 +151,17 @@ impl SecretBases {
     /// For each position of a digit within its row, all terms' points.
     fn look_up_all(&self, idx: &[usize], scalars: &[Zeroizing<[u8; 34]>]) -> Vec<blst_p1_affine> {
         let (rows, span) = (self.rows, span(self.rows));
-        let mut points = Vec::with_capacity(span * idx.len() * rows);
-        for position in 0..span {
-            for (index, scalar) in idx.iter().zip(scalars) {
-                let tables = &self.tables[index * rows..][..rows];
-                for (row, table) in tables.iter().enumerate() {
+        let per_position = idx.len() * rows;
+        let mut points = vec![blst_p1_affine::default(); span * per_position];
+        // Table by table, so that each is read from the nearest cache.
+        for (term, (index, scalar)) in idx.iter().zip(scalars).enumerate() {
+            let tables = &self.tables[index * rows..][..rows];
+            for (row, table) in tables.iter().enumerate() {
+                for position in 0..span {
                     let digit = row * span + position;
                     let top = digit + 1 == rows * span;
-                    points.push(look_up(table, odd_digit(scalar, digit, WIDTH, top)));
+                    let place = position * per_position + term * rows + row;
+                    points[place] = look_up(table, odd_digit(scalar, digit, WIDTH, top));
                 }
             }
         }
