@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python lint lint-python lint-rust format bench \
+.PHONY: help setup demo test test-rust test-python lint lint-python lint-rust format bench bench-peers \
 	mutants clean
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
-	@echo "  others: setup lint format bench mutants clean"
+	@echo "  others: setup lint format bench bench-peers mutants clean"
 
 # --- set-up: each step is skipped while its stamp is newer than what it reads ---
 
@@ -83,6 +83,15 @@ bench: setup
 	$(CARGO) bench --locked --workspace --benches
 	@for bench in sizes verify pipeline; do \
 		echo "== benches/python/$$bench.py"; $(BIN)/python "benches/python/$$bench.py"; done
+
+# BLS, BLAKE3 and BBS beside other packages, which go into an environment of their own.
+bench-peers: setup
+	$(PYTHON) -m venv target/peers
+	target/peers/bin/python -m pip install --quiet --no-input --require-hashes \
+		-r requirements/runtime.txt
+	target/peers/bin/python -m pip install --quiet --no-input -r requirements/bench.in
+	@for bench in bls hashing bbs; do echo "== benches/python/bench_$$bench.py"; \
+		PYTHONPATH=python target/peers/bin/python benches/python/bench_$$bench.py $(ARGS); done
 
 # Removes one rule or constraint at a time and expects the tests to go red.
 mutants: setup

@@ -17,12 +17,15 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("sizes", (), "permanent entry 279"),
         ("verify", ("--count", "8", "--runs", "1"), "one core:"),
         ("pipeline", ("--count", "12", "--batch", "5", "--runs", "1"), "12 purchases in"),
+        ("bench_bls", ("--quick",), "| each of 128 in a batch"),
+        ("bench_hashing", ("--quick",), "| each of 10,000 inputs"),
+        ("bench_bbs", ("--quick",), "| each of 256 proofs"),
         ("pipeline", ("--count", "6", "--runs", "1", "--threads", "1"), "6 purchases in"),
     ],
 )
 def test_bench_runs(name: str, arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHES / f"{name}.py"), *arguments]
-    if name != "sizes":
+    if name in ("verify", "pipeline"):
         command += ["--cache", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

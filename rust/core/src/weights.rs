@@ -1,4 +1,8 @@
-//! Weights of batch verification.
+//! Weights of batch verification: the one place they come from.
+//!
+//! A batch is fixed first, then [`Weights::new`] draws a key from the system's random
+//! source: whoever made the batch could not know the weights. The linear-relation
+//! proofs alone follow their draft, which hashes weights from the batch itself.
 
 use zeroize::Zeroizing;
 

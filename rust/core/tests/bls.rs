@@ -109,7 +109,10 @@ fn vectors_batch_verify() {
             .zip(signatures_of(&input["signatures"])?)
             .map(|((key, msg), signature)| (key, msg.as_slice(), signature))
             .collect();
-        verify_batch(&entries).map_err(|_| Error::Refused("batch"))
+        match verify_batch(&entries)?.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Refused("batch")),
+        }
     });
 }
 
@@ -283,7 +286,10 @@ fn verify(entries: &[(PublicKey, Vec<u8>, Signature)]) -> std::result::Result<()
         .iter()
         .map(|(k, m, s)| (*k, m.as_slice(), *s))
         .collect();
-    verify_batch(&entries)
+    match verify_batch(&entries).expect("a random source") {
+        culprits if culprits.is_empty() => Ok(()),
+        culprits => Err(culprits),
+    }
 }
 
 #[test]
@@ -337,4 +343,26 @@ fn swapped_repeated_and_missing_signatures() {
     let mut missing = good;
     missing[3].2 = identity();
     assert_eq!(verify(&missing), Err(vec![3]));
+}
+
+#[test]
+fn many_keys_decode_like_each() {
+    let good: Vec<Vec<u8>> = (0..150)
+        .map(|i| key(i % 5).public_key().to_bytes().to_vec())
+        .collect();
+    let outside = support::curve_point("bls", 0).to_compressed().to_vec();
+    let mut identity = vec![0; 48];
+    identity[0] = 0xc0;
+    let bad = [outside, identity, vec![0; 48], vec![], vec![0x80; 49]];
+    for size in [0, 1, 5, 127, 128, 150] {
+        for bad in std::iter::once(None).chain(bad.iter().map(Some)) {
+            let mut keys = good[..size].to_vec();
+            if let (Some(bad), true) = (bad, size > 0) {
+                keys[size / 2] = bad.clone();
+            }
+            let each: Vec<Result<PublicKey>> =
+                keys.iter().map(|k| PublicKey::from_bytes(k)).collect();
+            assert_eq!(PublicKey::from_bytes_many(&keys), each, "{size}");
+        }
+    }
 }

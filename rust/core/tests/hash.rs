@@ -6,7 +6,9 @@ use serde_json::Value;
 use support::{cases, unhex};
 use zeroize::Zeroize;
 use zkcredit_core::group::Scalar;
-use zkcredit_core::hash::{derive_key, derive_xof, hash, hash_to_scalar, keyed_xof};
+use zkcredit_core::hash::{
+    Hasher, derive_key, derive_xof, hash, hash_many, hash_to_scalar, hash_xof, keyed_xof,
+};
 use zkcredit_core::secret::Secret;
 
 fn text(value: &Value) -> &str {
@@ -28,7 +30,56 @@ fn blake3_vectors() {
             derive_xof(context, &input, &mut out);
             assert_eq!(out, unhex(&case["derive_key"]));
             assert_eq!(derive_key(context, &input)[..], out[..32]);
+            hash_xof(&input, &mut out);
+            assert_eq!(out, unhex(&case["hash"]));
+            assert_eq!(hash_many(&[&input], None)[0][..], out[..32]);
+            assert_eq!(
+                hash_many(&[&input], Some(&key))[0][..],
+                unhex(&case["keyed_hash"])[..32]
+            );
         }
+    }
+}
+
+#[test]
+fn blake3_in_pieces() {
+    for (_, file) in cases("blake3") {
+        let key: [u8; 32] = text(&file["key"]).as_bytes().try_into().unwrap();
+        let modes = [
+            (Hasher::new(), "hash"),
+            (Hasher::new_keyed(&key), "keyed_hash"),
+            (
+                Hasher::new_derive_key(text(&file["context_string"])),
+                "derive_key",
+            ),
+        ];
+        for case in file["cases"].as_array().unwrap() {
+            let length = case["input_len"].as_u64().unwrap() as usize;
+            let input: Vec<u8> = (0..=250).cycle().take(length).collect();
+            for (start, name) in &modes {
+                let mut hasher = start.clone();
+                hasher.update(b"forgotten");
+                hasher.reset();
+                for piece in input.chunks(777) {
+                    hasher.update(piece);
+                }
+                let expected = unhex(&case[name]);
+                let mut out = vec![0; expected.len() - 5];
+                hasher.output(5, &mut out);
+                assert_eq!(out, expected[5..], "{name} of {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_hashes_are_those_of_each() {
+    for (count, size) in [(0, 0), (1, 0), (3, 100), (5000, 40), (300, 5000)] {
+        let inputs: Vec<Vec<u8>> = (0..count)
+            .map(|i: usize| i.to_be_bytes().repeat(size / 8 + i % 3))
+            .collect();
+        let expected: Vec<[u8; 32]> = inputs.iter().map(|input| hash(input)).collect();
+        assert_eq!(hash_many(&inputs, None), expected);
     }
 }
 

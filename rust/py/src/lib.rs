@@ -1,11 +1,13 @@
 //! Python bindings of `zkcredit-core`: frozen handles and canonical bytes cross,
 //! long work releases the interpreter lock, nothing is decided here.
 
+mod bbs;
+mod bls;
 mod convert;
 mod engine;
 mod errors;
+mod hashing;
 mod points;
-mod registration;
 mod secrets;
 mod signing;
 
@@ -16,16 +18,30 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
+    use super::bbs::{
+        BbsKey, BlindHolding, bbs_commit, bbs_commit_with_nym, bbs_prove, bbs_pseudonym,
+        bbs_verify, bbs_verify_blind_proof, bbs_verify_proof, bbs_verify_proof_with_nym,
+        bbs_verify_proofs,
+    };
+    #[pymodule_export]
+    use super::bls::{
+        BlsKey, bls_aggregate, bls_aggregate_verify, bls_check_public_key, bls_check_signature,
+        bls_fast_aggregate_verify, bls_hash_to_g2, bls_verify, bls_verify_batch,
+        bls_verify_possession,
+    };
+    #[pymodule_export]
     use super::engine::{
         Circuit, Prover, Statement, builtin_circuit, builtin_circuit_text, verify, verify_batch,
     };
     #[pymodule_export]
-    use super::points::{
-        add_points, add_scalars, aggregate_payee_keys, aggregate_payee_secrets, blake3_hash,
-        check_points, commit, derive_key, find_amount, hash_to_scalar, keyed_xof, subtract_points,
+    use super::hashing::{
+        Blake3, blake3_hash, blake3_many, blake3_packed, derive_key, hash_to_scalar, keyed_xof,
     };
     #[pymodule_export]
-    use super::registration::{BlsKey, bls_verify_batch, bls_verify_possession};
+    use super::points::{
+        add_points, add_scalars, aggregate_payee_keys, aggregate_payee_secrets, check_points,
+        commit, find_amount, subtract_points,
+    };
     #[pymodule_export]
     use super::secrets::{SecretScalar, Seed};
     #[pymodule_export]

@@ -1,66 +1,15 @@
-//! Hashing, and algebra on public points and scalars.
+//! Algebra on public points and scalars.
 
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use zkcredit_core::group::{E1, G1Affine, Scalar};
-use zkcredit_core::hash;
 use zkcredit_core::payee;
 
 use crate::convert::{bytes, fixed, generator, point, scalar, scalar_bytes};
 use crate::errors::{misuse, raise};
 use crate::secrets::SecretScalar;
-
-/// Longest output of the extendable hashes, in bytes.
-const MAX_OUTPUT: usize = 1 << 24;
-
-fn output(length: usize) -> PyResult<Vec<u8>> {
-    if length > MAX_OUTPUT {
-        return Err(misuse("an output is at most 16 MiB"));
-    }
-    Ok(vec![0u8; length])
-}
-
-/// BLAKE3 of `data`, 32 bytes.
-#[pyfunction]
-pub fn blake3_hash<'py>(py: Python<'py>, data: &[u8]) -> Bound<'py, PyBytes> {
-    bytes(py, &hash::hash(data))
-}
-
-/// BLAKE3 `derive_key`.
-#[pyfunction]
-#[pyo3(signature = (context, material, length = 32))]
-pub fn derive_key<'py>(
-    py: Python<'py>,
-    context: &str,
-    material: &[u8],
-    length: usize,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = output(length)?;
-    hash::derive_xof(context, material, &mut out);
-    Ok(bytes(py, &out))
-}
-
-/// Keyed BLAKE3 with extendable output.
-#[pyfunction]
-#[pyo3(signature = (key, data, length = 32))]
-pub fn keyed_xof<'py>(
-    py: Python<'py>,
-    key: &[u8],
-    data: &[u8],
-    length: usize,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let mut out = output(length)?;
-    hash::keyed_xof(&fixed(key, "a key")?, data, &mut out);
-    Ok(bytes(py, &out))
-}
-
-/// A public scalar from a context and data.
-#[pyfunction]
-pub fn hash_to_scalar<'py>(py: Python<'py>, context: &str, data: &[u8]) -> Bound<'py, PyBytes> {
-    bytes(py, &hash::hash_to_scalar(context, data).to_bytes_be())
-}
 
 /// Sum of public scalars modulo the group order.
 #[pyfunction]

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 use zkcredit_core::bbs::token::{SignedCommitment, verify_commitments};
 use zkcredit_core::bbs::{PublicKey, SecretKey, Signature, SigningContext, Suite, token};
+use zkcredit_core::error::Error;
 use zkcredit_core::group::{E1Affine, Scalar};
 
 use crate::convert::{bytes, fixed, scalar, scalar_bytes};
@@ -209,13 +210,13 @@ pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyRe
         let share = items.len().div_ceil(rayon::current_num_threads());
         let share = share.max(MIN_SHARE);
         let parts = items.par_chunks(share).enumerate();
-        let bad = parts.flat_map_iter(|(part, items)| {
-            culprits_of(items)
-                .into_iter()
-                .map(move |i| part * share + i)
+        let refused = parts.map(|(part, items)| {
+            let refused = culprits_of(items)?;
+            Ok(refused.into_iter().map(move |i| part * share + i).collect())
         });
-        bad.collect::<Vec<usize>>()
+        refused.collect::<Result<Vec<Vec<usize>>, Error>>()
     });
+    let culprits = culprits.map_err(raise)?.concat();
     if culprits.is_empty() {
         Ok(())
     } else {
@@ -223,7 +224,7 @@ pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyRe
     }
 }
 
-fn culprits_of(items: &[SignedBytes]) -> Vec<usize> {
+fn culprits_of(items: &[SignedBytes]) -> Result<Vec<usize>, Error> {
     let mut bad = Vec::new();
     let mut decoded = Vec::new();
     for (index, item) in items.iter().enumerate() {
@@ -240,8 +241,8 @@ fn culprits_of(items: &[SignedBytes]) -> Vec<usize> {
             signature: &s.signature,
         })
         .collect();
-    let refused = verify_commitments(&signed);
+    let refused = verify_commitments(&signed)?;
     bad.extend(refused.into_iter().map(|i| decoded[i].0));
     bad.sort_unstable();
-    bad
+    Ok(bad)
 }

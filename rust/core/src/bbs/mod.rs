@@ -2,16 +2,20 @@
 //!
 //! [`Suite`] holds what the two ciphersuites share: hashing, generators, domain.
 //! [`keys`] and [`signature`] are the draft's key generation, `Sign` and `Verify`
-//! on octet messages; [`proof`] is `ProofGen` and `ProofVerify`; [`token`] is the
-//! ledger's own layer on scalar messages: signing a commitment, and verifying
-//! many signatures with one multi-pairing.
+//! on octet messages; [`proof`] is `ProofGen` and `ProofVerify`, one by one or many at
+//! once; [`blind02`] and [`pseudonym02`] are two further drafts, each in the version of
+//! its name, because both still change; [`token`] is the ledger's own layer on scalar
+//! messages: signing a commitment, and verifying many signatures with one multi-pairing.
 //!
 //! Names follow the draft: `P1` and `Q1` are the fixed bases, `H_0 … H_{L-1}` the
 //! message bases (the draft counts from 1), `W` the public key, `A` and `e` the
 //! signature.
 
+pub mod blind02;
+mod interface;
 pub mod keys;
 pub mod proof;
+pub mod pseudonym02;
 pub mod signature;
 pub mod token;
 
@@ -19,7 +23,9 @@ pub use keys::{PublicKey, SecretKey};
 pub use signature::Signature;
 pub use token::SigningContext;
 
-use std::sync::{OnceLock, PoisonError, RwLock};
+use interface::{Chain, Interface, check_count};
+
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::group::{
@@ -42,13 +48,6 @@ pub enum Suite {
     Shake256,
 }
 
-/// Generators of one suite as far as they were needed yet, and the hash chain's
-/// state from which the next one follows.
-struct GeneratorChain {
-    state: [u8; EXPAND_LEN],
-    points: Vec<G1Affine>,
-}
-
 impl Suite {
     /// `ciphersuite_id` of the draft.
     #[must_use]
@@ -62,10 +61,7 @@ impl Suite {
     /// `api_id` of the draft's interface: the suite's id and `H2G_HM2S_`.
     #[must_use]
     pub const fn api_id(self) -> &'static str {
-        match self {
-            Suite::Sha256 => "BBS_BLS12381G1_XMD:SHA-256_SSWU_RO_H2G_HM2S_",
-            Suite::Shake256 => "BBS_BLS12381G1_XOF:SHAKE-256_SSWU_RO_H2G_HM2S_",
-        }
+        Interface::core(self).api_id()
     }
 
     /// `expand_message` of the suite (RFC 9380 §5.3); fills `out`.
@@ -106,20 +102,10 @@ impl Suite {
         Ok(Scalar::from_wide_be(&self.expand(msg, dst)))
     }
 
-    /// `hash_to_scalar` under the interface's tag `api_id ‖ "H2S_"`.
-    pub(crate) fn hash_to_scalar_h2s(self, msg: &[u8]) -> Scalar {
-        let dst = [self.api_id().as_bytes(), b"H2S_"].concat();
-        Scalar::from_wide_be(&self.expand(msg, &dst))
-    }
-
     /// `messages_to_scalars` (`MapMessageToScalarAsHash`) of octet messages.
     #[must_use]
     pub fn messages_to_scalars<M: AsRef<[u8]>>(self, messages: &[M]) -> Vec<Scalar> {
-        let dst = [self.api_id().as_bytes(), b"MAP_MSG_TO_SCALAR_AS_HASH_"].concat();
-        messages
-            .iter()
-            .map(|message| Scalar::from_wide_be(&self.expand(message.as_ref(), &dst)))
-            .collect()
+        Interface::core(self).messages_to_scalars(messages)
     }
 
     /// `P1`, the suite's fixed point of G1, derived once per process.
@@ -128,8 +114,8 @@ impl Suite {
         static POINTS: [OnceLock<G1Affine>; 2] = [const { OnceLock::new() }; 2];
         *POINTS[self as usize].get_or_init(|| {
             let seed = [self.api_id().as_bytes(), b"BP_MESSAGE_GENERATOR_SEED"].concat();
-            let mut chain = self.start_chain(self.api_id(), &seed);
-            self.extend_chain(&mut chain, self.api_id(), 1);
+            let mut chain = Chain::seeded(self, self.api_id().to_owned(), &seed);
+            chain.extend(1);
             chain.points[0]
         })
     }
@@ -140,9 +126,8 @@ impl Suite {
     /// [`Error::Misuse`] for more than [`MAX_MESSAGES`] + 1 generators.
     pub fn create_generators(self, count: usize, api_id: &str) -> Result<Vec<G1Affine>> {
         check_count(count)?;
-        let seed = [api_id.as_bytes(), b"MESSAGE_GENERATOR_SEED"].concat();
-        let mut chain = self.start_chain(api_id, &seed);
-        self.extend_chain(&mut chain, api_id, count);
+        let mut chain = Chain::new(self, api_id.to_owned());
+        chain.extend(count);
         Ok(chain.points)
     }
 
@@ -152,65 +137,6 @@ impl Suite {
     /// # Errors
     /// [`Error::Misuse`] for more than [`MAX_MESSAGES`] + 1 generators.
     pub fn generators(self, count: usize) -> Result<Vec<G1Affine>> {
-        static CHAINS: [OnceLock<RwLock<GeneratorChain>>; 2] = [const { OnceLock::new() }; 2];
-        check_count(count)?;
-        let api_id = self.api_id();
-        let chain = CHAINS[self as usize].get_or_init(|| {
-            let seed = [api_id.as_bytes(), b"MESSAGE_GENERATOR_SEED"].concat();
-            RwLock::new(self.start_chain(api_id, &seed))
-        });
-        if let Some(points) = chain
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .points
-            .get(..count)
-        {
-            return Ok(points.to_vec());
-        }
-        let mut chain = chain.write().unwrap_or_else(PoisonError::into_inner);
-        self.extend_chain(&mut chain, api_id, count);
-        Ok(chain.points[..count].to_vec())
+        Interface::core(self).generators(count, false)
     }
-
-    fn start_chain(self, api_id: &str, seed: &[u8]) -> GeneratorChain {
-        let seed_dst = [api_id.as_bytes(), b"SIG_GENERATOR_SEED_"].concat();
-        GeneratorChain {
-            state: self.expand(seed, &seed_dst),
-            points: Vec::new(),
-        }
-    }
-
-    fn extend_chain(self, chain: &mut GeneratorChain, api_id: &str, count: usize) {
-        let seed_dst = [api_id.as_bytes(), b"SIG_GENERATOR_SEED_"].concat();
-        let point_dst = [api_id.as_bytes(), b"SIG_GENERATOR_DST_"].concat();
-        while chain.points.len() < count {
-            let number = chain.points.len() as u64 + 1;
-            let input = [chain.state.as_slice(), &number.to_be_bytes()].concat();
-            let state = self.expand(&input, &seed_dst);
-            chain.points.push(self.hash_to_curve(&state, &point_dst));
-            chain.state = state;
-        }
-    }
-
-    /// `calculate_domain` over the generators `Q1, H_0, …, H_{L-1}`.
-    pub(crate) fn domain(self, key: &PublicKey, generators: &[G1Affine], header: &[u8]) -> Scalar {
-        let message_count = generators.len() as u64 - 1;
-        let mut input = Vec::with_capacity(96 + 8 + 48 * generators.len() + 64 + header.len());
-        input.extend_from_slice(key.as_bytes());
-        input.extend_from_slice(&message_count.to_be_bytes());
-        for generator in generators {
-            input.extend_from_slice(&generator.to_compressed());
-        }
-        input.extend_from_slice(self.api_id().as_bytes());
-        input.extend_from_slice(&(header.len() as u64).to_be_bytes());
-        input.extend_from_slice(header);
-        self.hash_to_scalar_h2s(&input)
-    }
-}
-
-fn check_count(count: usize) -> Result<()> {
-    if count > MAX_MESSAGES + 1 {
-        return Err(Error::Misuse("more messages than the limit"));
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! BBS signatures (A, e): codec, `Sign` and `Verify` of the draft on octet messages.
 
+use super::interface::{GeneratorSet, Interface};
 use super::keys::prepared_generator;
 use super::{PublicKey, SecretKey, Suite};
 use crate::error::{Error, Result};
@@ -70,22 +71,8 @@ impl Signature {
     }
 }
 
-/// `B = P1 + domain·Q1 + Σ m_j·H_j`, constant time in the messages.
-pub(crate) fn message_point(
-    suite: Suite,
-    generators: &[G1Affine],
-    domain: &Scalar,
-    messages: &[Scalar],
-) -> E1 {
-    let fixed = E1::from(suite.p1()) + generators[0].mul(domain);
-    generators[1..]
-        .iter()
-        .zip(messages)
-        .fold(fixed, |sum, (base, message)| sum + base.mul(message))
-}
-
 /// `A = 1/(x + e)·B` for a `B` in G1, constant time.
-fn sign_point(key: &SecretKey, point: &E1, e: Scalar) -> Result<Signature> {
+pub(super) fn sign_point(key: &SecretKey, point: &E1, e: Scalar) -> Result<Signature> {
     let exponent = zeroize::Zeroizing::new(*key.scalar() + e);
     let inverse = exponent
         .invert()
@@ -121,17 +108,17 @@ pub fn sign_scalars(
     header: &[u8],
     messages: &[Scalar],
 ) -> Result<Signature> {
-    let generators = suite.generators(messages.len() + 1)?;
-    let domain = suite.domain(key.public_key(), &generators, header);
+    let interface = Interface::core(suite);
+    let set = GeneratorSet::new(interface, messages.len().saturating_add(1), 0)?;
+    let domain = set.domain(key.public_key(), header);
     let mut input = zeroize::Zeroizing::new(Vec::with_capacity(32 * (messages.len() + 2)));
     input.extend_from_slice(&*key.to_bytes());
     for message in messages {
         input.extend_from_slice(&message.to_bytes_be());
     }
     input.extend_from_slice(&domain.to_bytes_be());
-    let e = suite.hash_to_scalar_h2s(&input);
-    let point = message_point(suite, &generators, &domain, messages);
-    sign_point(key, &point, e)
+    let e = interface.hash_to_scalar_h2s(&input);
+    sign_point(key, &set.message_point(&domain, messages)?, e)
 }
 
 /// `CoreVerify` on scalar messages: one pairing product, constant time in the messages.
@@ -146,9 +133,19 @@ pub fn verify_scalars(
     messages: &[Scalar],
     signature: &Signature,
 ) -> Result<()> {
-    let generators = suite.generators(messages.len() + 1)?;
-    let domain = suite.domain(key, &generators, header);
-    let point = message_point(suite, &generators, &domain, messages);
+    let set = GeneratorSet::new(Interface::core(suite), messages.len().saturating_add(1), 0)?;
+    core_verify(&set, key, header, messages, signature)
+}
+
+/// `CoreVerify` under any interface; as many messages as the set is for.
+pub(super) fn core_verify(
+    set: &GeneratorSet,
+    key: &PublicKey,
+    header: &[u8],
+    messages: &[Scalar],
+    signature: &Signature,
+) -> Result<()> {
+    let point = set.message_point(&set.domain(key, header), messages)?;
     if pairing_holds(key, signature, &point) {
         Ok(())
     } else {

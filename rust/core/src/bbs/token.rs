@@ -17,15 +17,15 @@ mod batch;
 
 pub use batch::{SignedCommitment, verify_commitments};
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
+use super::interface::{GeneratorSet, Interface};
 use super::signature::{pairing_holds, sign_scalars, verify_scalars};
 use super::{PublicKey, SecretKey, Signature, Suite};
 use crate::error::{Error, Result};
-use crate::group::{E1, E1Affine, FixedBaseTable, G1Affine, Scalar, SecretBases};
+use crate::group::{E1, E1Affine, G1Affine, Scalar, SecretBases};
 use crate::hash::hash_to_scalar;
 
 /// Suite of all tokens.
@@ -41,16 +41,19 @@ pub const OPEN: &[u8] = b"open";
 const E_CONTEXT: &str = "zkcredit v1 signature e";
 const TWEAK_CONTEXT: &str = "zkcredit v1 serial tweak";
 
-/// Message generators that get a precomputed table (a few hundred kB each).
+/// Message generators that get a table of their own (about 130 kB each).
 const TABLE_LIMIT: usize = 32;
+
+/// The interface of all tokens.
+const INTERFACE: Interface = Interface::core(SUITE);
 
 /// `calculate_domain` for tokens of this key, with this many messages and header.
 ///
 /// # Errors
 /// [`Error::Misuse`] for more messages than [`super::MAX_MESSAGES`].
 pub fn domain(key: &PublicKey, message_count: usize, header: &[u8]) -> Result<Scalar> {
-    let generators = SUITE.generators(message_count.saturating_add(1))?;
-    Ok(SUITE.domain(key, &generators, header))
+    let set = GeneratorSet::new(INTERFACE, message_count.saturating_add(1), 0)?;
+    Ok(set.domain(key, header))
 }
 
 /// What all tokens of one (key, message count, header) share: the domain, the
@@ -70,8 +73,8 @@ impl SigningContext {
     /// # Errors
     /// [`Error::Misuse`] for more messages than [`super::MAX_MESSAGES`].
     pub fn new(key: &PublicKey, message_count: usize, header: &[u8]) -> Result<Self> {
+        let domain = domain(key, message_count, header)?;
         let mut generators = SUITE.generators(message_count.saturating_add(1))?;
-        let domain = SUITE.domain(key, &generators, header);
         let q1 = generators.remove(0);
         let base = (E1::from(SUITE.p1()) + q1.mul(&domain))
             .to_affine()
@@ -136,30 +139,13 @@ pub fn serial_tweak(kind_or_nullifier: &[u8], commitment: &[u8; 48]) -> Scalar {
     )
 }
 
-/// The table of message generator `H_index`, made at first use.
-fn generator_table(index: usize, generator: &G1Affine) -> Arc<FixedBaseTable> {
-    static TABLES: OnceLock<RwLock<HashMap<usize, Arc<FixedBaseTable>>>> = OnceLock::new();
-    let tables = TABLES.get_or_init(RwLock::default);
-    if let Some(table) = tables
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&index)
-    {
-        return Arc::clone(table);
-    }
-    let table = Arc::new(FixedBaseTable::new(generator));
-    let mut entries = tables.write().unwrap_or_else(PoisonError::into_inner);
-    entries.entry(index).or_insert_with(|| Arc::clone(&table));
-    table
-}
-
 /// `scalar·H_index` for a public scalar.
 fn public_term(index: usize, scalar: &Scalar) -> Result<E1> {
-    let generators = SUITE.generators(index.saturating_add(2))?;
+    let position = index.saturating_add(1);
     if index < TABLE_LIMIT {
-        Ok(generator_table(index, &generators[index + 1]).mul(scalar))
+        Ok(INTERFACE.table(position, false)?.mul(scalar))
     } else {
-        Ok(generators[index + 1].mul(scalar))
+        Ok(SUITE.generators(position.saturating_add(1))?[position].mul(scalar))
     }
 }
 

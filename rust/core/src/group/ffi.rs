@@ -255,6 +255,31 @@ pub(super) fn p1_generator() -> blst_p1_affine {
     unsafe { *blst::blst_p1_affine_generator() }
 }
 
+/// Σ kᵢ·pᵢ by blst's bucket method, for points of G2 and 128-bit little-endian scalars.
+/// Variable time.
+pub(super) fn p2s_mult_128(points: &[blst_p2_affine], scalars: &[[u8; 16]]) -> blst_p2 {
+    assert!(!points.is_empty() && points.len() == scalars.len());
+    let mut out = blst_p2::default();
+    // SAFETY: takes a number only.
+    let bytes = unsafe { blst::blst_p2s_mult_pippenger_scratch_sizeof(points.len()) };
+    let mut scratch = vec![0u64; bytes.div_ceil(8)];
+    let points_run = [points.as_ptr(), std::ptr::null()];
+    let scalars_run = [scalars.as_ptr().cast::<u8>(), std::ptr::null()];
+    // SAFETY: both runs have the length passed, each scalar has the 128 bits passed, and
+    // the scratch space has the size that blst asks for.
+    unsafe {
+        blst::blst_p2s_mult_pippenger(
+            &mut out,
+            points_run.as_ptr(),
+            points.len(),
+            scalars_run.as_ptr(),
+            128,
+            scratch.as_mut_ptr(),
+        );
+    }
+    out
+}
+
 /// The standard generator of G2.
 pub(super) fn p2_generator() -> blst_p2_affine {
     // SAFETY: blst returns the address of a constant.

@@ -164,6 +164,12 @@ impl E1Affine {
         self.is_in_subgroup().then_some(G1Affine(*self))
     }
 
+    /// The same point as a member of G1, which the caller has tested, for instance with
+    /// [`all_in_subgroup`](super::all_in_subgroup).
+    pub(crate) fn to_g1_tested(self) -> G1Affine {
+        G1Affine(self)
+    }
+
     /// Jacobian form.
     pub fn to_e1(&self) -> E1 {
         E1(ffi::p1_from_affine(&self.0))

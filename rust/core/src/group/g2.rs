@@ -136,6 +136,25 @@ impl From<G2Affine> for G2 {
     }
 }
 
+/// From this many points on, buckets beat single multiplications.
+const BUCKETS_FROM: usize = 8;
+
+/// `Σ scalars[i]·points[i]` in G2 with 128-bit scalars. Variable time: for public values
+/// only. The empty sum is the identity.
+///
+/// # Panics
+/// If the two lengths differ.
+pub fn msm_g2_128(points: &[G2Affine], scalars: &[u128]) -> G2 {
+    assert_eq!(points.len(), scalars.len(), "as many scalars as points");
+    if points.len() < BUCKETS_FROM {
+        let terms = points.iter().zip(scalars);
+        return terms.map(|(point, scalar)| point.mul_u128(*scalar)).sum();
+    }
+    let raw: Vec<blst_p2_affine> = points.iter().map(|point| point.0).collect();
+    let bytes: Vec<[u8; 16]> = scalars.iter().map(|scalar| scalar.to_le_bytes()).collect();
+    G2(ffi::p2s_mult_128(&raw, &bytes))
+}
+
 impl fmt::Debug for G2Affine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "G2Affine({})", Hex(&self.to_compressed()))

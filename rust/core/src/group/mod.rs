@@ -24,7 +24,7 @@ mod subgroup;
 mod windows;
 
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
-pub use g2::{G2, G2Affine};
+pub use g2::{G2, G2Affine, msm_g2_128};
 pub use hash_to_curve::{
     expand_message_xmd, expand_message_xof, hash_to_g1, hash_to_g1_shake256, hash_to_g2,
 };

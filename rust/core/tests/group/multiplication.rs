@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use zkcredit_core::group::{
-    E1, E1Affine, FixedBaseTable, G1Affine, Scalar, SecretBases, msm, msm_128, sum_vartime,
+    E1, E1Affine, FixedBaseTable, G1Affine, G2, G2Affine, Scalar, SecretBases, msm, msm_128,
+    msm_g2_128, sum_vartime,
 };
 
 use crate::support::{
@@ -228,4 +229,39 @@ proptest! {
         let sums: Vec<Scalar> = twice.iter().map(|k| k.square()).collect();
         prop_assert_eq!(msm(&points, &sums), naive_sum(&points, &sums));
     }
+}
+
+/// Sizes around the change of methods; repeated and opposite points, small and full
+/// weights.
+#[test]
+fn sums_in_g2_agree_with_single_multiplications() {
+    let base = G2Affine::generator();
+    let points: Vec<G2Affine> = (0..70)
+        .map(|i| match i % 7 {
+            3 => base,
+            4 => (-base.to_g2()).to_affine().expect("not zero"),
+            _ => base.mul(&scalar("g2", i)).to_affine().expect("not zero"),
+        })
+        .collect();
+    let weights: Vec<u128> = (0..70u128)
+        .map(|i| match i % 5 {
+            0 => i,
+            1 => u128::MAX - i,
+            _ => (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+        })
+        .collect();
+    for size in [0, 1, 2, 7, 8, 9, 31, 32, 33, 70] {
+        let expected: G2 = points[..size]
+            .iter()
+            .zip(&weights)
+            .map(|(point, weight)| point.mul(&Scalar::from_u128(*weight)))
+            .sum();
+        assert_eq!(
+            msm_g2_128(&points[..size], &weights[..size]),
+            expected,
+            "{size}"
+        );
+    }
+    let opposite = [points[3], points[4]].repeat(20);
+    assert!(msm_g2_128(&opposite, &[u128::MAX; 40]).is_identity());
 }

@@ -133,3 +133,19 @@ pub fn point_of_order(order: u64) -> E1Affine {
         })
         .expect("some point with that component")
 }
+
+/// The BBS drafts' `seeded_random_scalars` with a fixture's `mockRngParameters`.
+pub fn mocked_scalars(
+    suite: zkcredit_core::bbs::Suite,
+    parameters: &Value,
+    step: &str,
+    count: usize,
+) -> Vec<Scalar> {
+    let seed = parameters["SEED"].as_str().expect("a seed").as_bytes();
+    let tag = parameters[step]["DST"].as_str().expect("a tag").as_bytes();
+    let mut wide = vec![0u8; 48 * count];
+    suite
+        .expand_message(seed, tag, &mut wide)
+        .expect("few scalars");
+    wide.chunks(48).map(Scalar::from_wide_be).collect()
+}

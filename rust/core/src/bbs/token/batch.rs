@@ -1,8 +1,7 @@
 //! Many token signatures, one multi-pairing.
 //!
 //! A signature (A, e) on `C` holds iff `e(A, W)·e(e·A − C, P2) = 1`, `C` the context's
-//! base plus `C_final`. With 128-bit weights w from a hash over everything that is
-//! checked, a batch is
+//! base plus `C_final`. With random 128-bit weights w, a batch is
 //! `Π_W e(Σ w·A, W) · e(Σ w·(e·A − C), P2) = 1`: one Miller loop per issuer key and one
 //! more. `C_final` may carry torsion; both sums are multiplied by the cofactor, once a
 //! batch. A failing batch is bisected until the culprits are found.
@@ -10,10 +9,9 @@
 use super::SigningContext;
 use crate::bbs::Signature;
 use crate::bbs::keys::prepared_generator;
+use crate::error::Result;
 use crate::group::{E1, E1Affine, PreparedG2, Scalar, msm, msm_128, pairing_product_is_one};
-
-/// BLAKE3 context of the batch weights.
-const WEIGHTS_CONTEXT: &str = "zkcredit v1 signature batch weights";
+use crate::weights::Weights;
 
 /// One signature to verify: `signature` on `commitment` (a `C_final`) in `context`.
 #[derive(Clone, Copy)]
@@ -30,15 +28,22 @@ pub struct SignedCommitment<'a> {
 ///
 /// Variable time, all inputs public. A wrong signature passes with probability at most
 /// 2^-127.
-#[must_use]
-pub fn verify_commitments(items: &[SignedCommitment<'_>]) -> Vec<usize> {
+///
+/// # Errors
+/// [`Error::Misuse`](crate::error::Error::Misuse) if the system's random source fails.
+pub fn verify_commitments(items: &[SignedCommitment<'_>]) -> Result<Vec<usize>> {
     let mut refused = Vec::new();
-    bisect(items, 0, &mut refused);
-    refused
+    bisect(items, 0, &mut Weights::new()?, &mut refused);
+    Ok(refused)
 }
 
-fn bisect(items: &[SignedCommitment<'_>], offset: usize, refused: &mut Vec<usize>) {
-    if items.is_empty() || batch_holds(items) {
+fn bisect(
+    items: &[SignedCommitment<'_>],
+    offset: usize,
+    weights: &mut Weights,
+    refused: &mut Vec<usize>,
+) {
+    if items.is_empty() || batch_holds(items, weights) {
         return;
     }
     if items.len() == 1 {
@@ -46,38 +51,12 @@ fn bisect(items: &[SignedCommitment<'_>], offset: usize, refused: &mut Vec<usize
         return;
     }
     let (left, right) = items.split_at(items.len() / 2);
-    bisect(left, offset, refused);
-    bisect(right, offset + left.len(), refused);
+    bisect(left, offset, weights, refused);
+    bisect(right, offset + left.len(), weights, refused);
 }
 
-/// Weights over all bytes of all statements, keys and signatures; the system's random
-/// bytes are mixed in where it has some, so that they cannot be foreseen either.
-fn weights(items: &[SignedCommitment<'_>]) -> Vec<u128> {
-    let mut hasher = blake3::Hasher::new_derive_key(WEIGHTS_CONTEXT);
-    let mut fresh = [0u8; 32];
-    // Without random bytes the hash over everything below still is sound.
-    let _ = getrandom::fill(&mut fresh);
-    hasher.update(&fresh);
-    hasher.update(&(items.len() as u64).to_be_bytes());
-    for item in items {
-        hasher.update(item.context.key().as_bytes());
-        hasher.update(&item.context.domain().to_bytes_be());
-        hasher.update(&item.commitment.to_compressed());
-        hasher.update(&item.signature.to_bytes());
-    }
-    let mut stream = hasher.finalize_xof();
-    items
-        .iter()
-        .map(|_| {
-            let mut bytes = [0u8; 16];
-            stream.fill(&mut bytes);
-            u128::from_be_bytes(bytes).max(1)
-        })
-        .collect()
-}
-
-fn batch_holds(items: &[SignedCommitment<'_>]) -> bool {
-    let weights = weights(items);
+fn batch_holds(items: &[SignedCommitment<'_>], weights: &mut Weights) -> bool {
+    let weights: Vec<u128> = items.iter().map(|_| weights.draw()).collect();
     let mut pairs = issuer_sums(items, &weights);
     pairs.push((
         right_sum(items, &weights).clear_cofactor(),
