@@ -53,6 +53,8 @@ else:
 
 MAX_MESSAGE_BYTES = 4 << 20
 """Longest message file that is read, in bytes."""
+MAX_BRACKETS = 2_000
+"""Most lists and objects of a message: messages are nearly flat."""
 
 Minor = Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR)]
 SignedMinor = Annotated[int, msgspec.Meta(ge=-MAX_MINOR, le=MAX_MINOR)]
@@ -302,6 +304,21 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+def _load(data: bytes | str, what: str) -> Any:
+    """Parsed JSON. Brackets are counted first: the parser goes as deep as they nest,
+    and a library that raises the recursion limit would let it overflow the stack.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MalformedInput(f"message is longer than {MAX_MESSAGE_BYTES} bytes")
+    text = data if isinstance(data, bytes) else data.encode(errors="replace")
+    if text.count(b"[") + text.count(b"{") > MAX_BRACKETS:
+        raise MalformedInput(f"not {what}: it has more than {MAX_BRACKETS} brackets")
+    try:
+        return json.loads(data, object_pairs_hook=_unique_fields)
+    except (ValueError, RecursionError) as error:
+        raise MalformedInput(f"not {what}: {error}") from None
+
+
 def to_builtins(message: msgspec.Struct) -> dict[str, Any]:
     """The message as JSON-ready dictionaries, bytes as hexadecimal."""
     plain = msgspec.to_builtins(message, builtin_types=(bytes,), enc_hook=bytes)
@@ -318,12 +335,7 @@ def encode_message(message: msgspec.Struct, *, indent: bool = False) -> bytes:
 def decode_message(data: bytes | str, expected: type[_T]) -> _T:
     """The message of type ``expected``; MalformedInput says what is wrong and where."""
     name = expected.__struct_config__.tag
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise MalformedInput(f"message is longer than {MAX_MESSAGE_BYTES} bytes")
-    try:
-        raw = json.loads(data, object_pairs_hook=_unique_fields)
-    except (ValueError, RecursionError) as error:
-        raise MalformedInput(f"not a JSON message of type {name}: {error}") from None
+    raw = _load(data, f"a JSON message of type {name}")
     if isinstance(raw, dict) and raw.get("type") != name:
         raise MalformedInput(f"expected a message of type {name}, found {raw.get('type')!r}")
     try:
@@ -334,10 +346,7 @@ def decode_message(data: bytes | str, expected: type[_T]) -> _T:
 
 def message_type(data: bytes | str) -> str:
     """The ``type`` tag of a message, to choose how to read it; MalformedInput without one."""
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise MalformedInput(f"not a JSON message: {error}") from None
+    raw = _load(data, "a JSON message")
     tag = raw.get("type") if isinstance(raw, dict) else None
     if not isinstance(tag, str):
         raise MalformedInput("not a message: it has no type")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import msgspec
@@ -233,3 +234,15 @@ def test_adjustment_of_a_document() -> None:
         signature=bytes(96),
     )
     assert document.adjustment_minor == 300 + 20 - 100 - 7 - 5 + 2 - 50
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000])
+def test_deep_nesting_is_refused_whatever_the_recursion_limit(text: bytes) -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(200_000)
+    try:
+        for read in (message_type, lambda data: decode_message(data, Invoice)):
+            with pytest.raises(MalformedInput, match="brackets"):
+                read(text)
+    finally:
+        sys.setrecursionlimit(before)
