@@ -2,6 +2,7 @@
 //! long work releases the interpreter lock, nothing is decided here.
 
 mod bbs;
+mod blind;
 mod bls;
 mod convert;
 mod engine;
@@ -18,10 +19,11 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
-    use super::bbs::{
-        BbsKey, BlindHolding, bbs_commit, bbs_commit_with_nym, bbs_prove, bbs_pseudonym,
-        bbs_verify, bbs_verify_blind_proof, bbs_verify_proof, bbs_verify_proof_with_nym,
-        bbs_verify_proofs,
+    use super::bbs::{BbsKey, bbs_prove, bbs_verify, bbs_verify_proof, bbs_verify_proofs};
+    #[pymodule_export]
+    use super::blind::{
+        BlindHolding, bbs_commit, bbs_commit_with_nym, bbs_pseudonym, bbs_verify_blind_proof,
+        bbs_verify_proof_with_nym,
     };
     #[pymodule_export]
     use super::bls::{
