@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,9 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("ZKCREDIT_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("ZKCREDIT_PASSPHRASE", raising=False)
         yield
+
+
+# A run started in the background ignores Ctrl-C, and so would every command that the
+# tests start; with a handler of its own here, they begin with the system's default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
