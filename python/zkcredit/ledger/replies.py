@@ -22,8 +22,6 @@ PUBLIC_BYTES = 80
 """A public reply: the BBS signature A (48 bytes) and e (32 bytes)."""
 SEALED_BYTES = range(28 + SIGNATURE_BYTES, 65_536)
 """Lengths of a sealed reply: nonce, tag and the issuer's BLS signature at least."""
-_FIRST_MESSAGES = 5
-"""Messages of a token before its due buckets: blind, owner, serial, account, available."""
 
 
 def token_parameters(
@@ -34,7 +32,7 @@ def token_parameters(
     terms = published.terms
     key = registry.period(terms_hash, period).bbs_key
     header = digests.token_header(registry.ledger_id, terms.kind, terms_hash, period)
-    return key, header, _FIRST_MESSAGES + terms.due_buckets + terms.attributes
+    return key, header, terms.message_count
 
 
 def split_sealed(reply: bytes) -> tuple[bytes, bytes]:
