@@ -12,9 +12,9 @@ from ledgerkit import Clock, World, bls_key, stub_engine, tag
 from zkcredit import digests
 from zkcredit.entries import (
     Entry,
+    KeyAction,
     Kind,
     MerchantStatement,
-    PeriodAction,
     PeriodStatement,
     Statement,
     TermsStatement,
@@ -45,8 +45,8 @@ def statements(world: World) -> list[Statement]:
     return [
         MerchantStatement(bls_key("shop").public_key, "Café 北"),
         TermsStatement(world.issuer_id, Terms(currency="EUR", attributes=2).encode()),
-        PeriodStatement(world.terms_hash, 2, PeriodAction.OPEN, tag("key", 96)),
-        PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE),
+        PeriodStatement(world.terms_hash, 2, KeyAction.OPEN, tag("key", 96)),
+        PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE),
         world.opening("a"), world.spend("b"), world.refresh("c"), world.update("d"),
         world.billing("e", 1), world.settlement([(5, "b"), (9, "f")]),
     ]  # fmt: skip
@@ -152,10 +152,10 @@ class Attempts:
             case Kind.PERIOD if rng.random() < 0.3:
                 number = world.period + rng.choice((0, 1, 1, 1, 2))
                 key = tag(("bbs", rng.randrange(3) or number), 96)
-                return PeriodStatement(world.terms_hash, number, PeriodAction.OPEN, key)
+                return PeriodStatement(world.terms_hash, number, KeyAction.OPEN, key)
             case Kind.PERIOD:
                 terms_hash = world.terms_hash if rng.random() < 0.8 else tag("nothing")
-                return PeriodStatement(terms_hash, period, PeriodAction.CLOSE)
+                return PeriodStatement(terms_hash, period, KeyAction.CLOSE)
             case Kind.MERCHANT:
                 return MerchantStatement(bls_key(f"shop {rng.randrange(6)}").public_key, str(name))
             case Kind.OPEN:
@@ -222,7 +222,7 @@ def test_rules_are_applied_alike(world: World, seed: int) -> None:
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
         if verdict != "accepted":
             continue
-        if isinstance(statement, PeriodStatement) and statement.action == PeriodAction.OPEN:
+        if isinstance(statement, PeriodStatement) and statement.action == KeyAction.OPEN:
             world.period = statement.period
         if statement.KIND is Kind.SPEND:
             payees = {

@@ -14,10 +14,10 @@ from zkcredit.entries import (
     BillingStatement,
     Entry,
     IssuerStatement,
+    KeyAction,
     Kind,
     MerchantStatement,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
     RefreshStatement,
     SettleStatement,
@@ -46,8 +46,8 @@ STATEMENTS: dict[Kind, st.SearchStrategy[Statement]] = {
     Kind.MERCHANT: st.builds(MerchantStatement, p, texts),
     Kind.TERMS: st.builds(TermsStatement, h, st.binary(min_size=1, max_size=200)),
     Kind.PERIOD: st.one_of(
-        st.builds(PeriodStatement, h, periods, st.just(PeriodAction.OPEN), k),
-        st.builds(PeriodStatement, h, periods, st.just(PeriodAction.CLOSE)),
+        st.builds(PeriodStatement, h, periods, st.just(KeyAction.OPEN), k),
+        st.builds(PeriodStatement, h, periods, st.just(KeyAction.CLOSE)),
     ),
     Kind.OPEN: st.builds(OpenStatement, h, periods, p, p),
     Kind.SPEND: st.builds(SpendStatement, h, periods, h, p, p, h, h, times),
@@ -120,12 +120,12 @@ def test_a_purchase_takes_279_bytes() -> None:
         (TermsStatement, (b"x" * 32, b"")),
         (TermsStatement, (b"x" * 31, b"t")),
         (TermsStatement, (b"x" * 32, b"t" * 32769)),
-        (PeriodStatement, (b"x" * 32, 0, PeriodAction.CLOSE)),
-        (PeriodStatement, (b"x" * 32, 1 << 32, PeriodAction.CLOSE)),
-        (PeriodStatement, (b"x" * 32, 1, PeriodAction.CLOSE, b"x" * 96)),
-        (PeriodStatement, (b"x" * 32, 1, PeriodAction.OPEN)),
+        (PeriodStatement, (b"x" * 32, 0, KeyAction.CLOSE)),
+        (PeriodStatement, (b"x" * 32, 1 << 32, KeyAction.CLOSE)),
+        (PeriodStatement, (b"x" * 32, 1, KeyAction.CLOSE, b"x" * 96)),
+        (PeriodStatement, (b"x" * 32, 1, KeyAction.OPEN)),
         (PeriodStatement, (b"x" * 32, 1, 3)),
-        (PeriodStatement, (b"x", 1, PeriodAction.CLOSE)),
+        (PeriodStatement, (b"x", 1, KeyAction.CLOSE)),
         (RefreshStatement, (b"x" * 32, 0, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1 << 32, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1, b"x" * 33, b"x" * 48)),
@@ -159,7 +159,7 @@ def test_out_of_range_on_the_wire() -> None:
     for kind in (0, 11, 255):
         with pytest.raises(MalformedInput, match="unknown kind"):
             Statement.decode(bytes((1, kind)) + bytes(50))
-    close = PeriodStatement(b"x" * 32, 1, PeriodAction.CLOSE).encode()
+    close = PeriodStatement(b"x" * 32, 1, KeyAction.CLOSE).encode()
     with pytest.raises(MalformedInput, match="action"):
         Statement.decode(close[:-1] + b"\3")
 
@@ -193,7 +193,7 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
         Kind.ISSUER: IssuerStatement(b"x" * 48, "a"),
         Kind.MERCHANT: MerchantStatement(b"x" * 48, "a"),
         Kind.TERMS: TermsStatement(b"x" * 32, b"t"),
-        Kind.PERIOD: PeriodStatement(b"x" * 32, 1, PeriodAction.CLOSE),
+        Kind.PERIOD: PeriodStatement(b"x" * 32, 1, KeyAction.CLOSE),
         Kind.OPEN: OpenStatement(b"x" * 32, 1, b"x" * 48, b"x" * 48),
         Kind.SPEND: SpendStatement(
             b"x" * 32, 1, b"x" * 32, b"x" * 48, b"x" * 48, b"x" * 32, b"x" * 32, 1

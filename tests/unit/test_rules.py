@@ -9,8 +9,8 @@ from ledgerkit import ASSET, SIGN_WITHIN_MS, Clock, World, bls_key, payee_key, s
 
 from zkcredit.entries import (
     IssuerStatement,
+    KeyAction,
     MerchantStatement,
-    PeriodAction,
     PeriodStatement,
     Statement,
     TermsStatement,
@@ -58,30 +58,30 @@ def test_registrations(world: World) -> None:
 def test_periods(world: World) -> None:
     ledger, terms = world.ledger, world.terms_hash
 
-    def period(number: int, action: PeriodAction, key: object = "k") -> Callable[[], Statement]:
-        bbs_key = tag(("bbs", key), 96) if action == PeriodAction.OPEN else b""
+    def period(number: int, action: KeyAction, key: object = "k") -> Callable[[], Statement]:
+        bbs_key = tag(("bbs", key), 96) if action == KeyAction.OPEN else b""
         return lambda: world.register(PeriodStatement(terms, number, action, bbs_key))
 
-    refused("period-order", period(1, PeriodAction.OPEN), ledger)
-    refused("period-order", period(3, PeriodAction.OPEN), ledger)
-    refused("period-order", period(1, PeriodAction.CLOSE), ledger)
-    refused("unknown-period", period(2, PeriodAction.CLOSE), ledger)
+    refused("period-order", period(1, KeyAction.OPEN), ledger)
+    refused("period-order", period(3, KeyAction.OPEN), ledger)
+    refused("period-order", period(1, KeyAction.CLOSE), ledger)
+    refused("unknown-period", period(2, KeyAction.CLOSE), ledger)
     used = ledger.registry.period(terms, 1).bbs_key
-    reuse = PeriodStatement(terms, 2, PeriodAction.OPEN, used)
+    reuse = PeriodStatement(terms, 2, KeyAction.OPEN, used)
     refused("key-reuse", lambda: world.register(reuse), ledger)
     refused(
         "unknown-terms",
-        lambda: world.register(PeriodStatement(tag("none"), 1, PeriodAction.OPEN, used)),
+        lambda: world.register(PeriodStatement(tag("none"), 1, KeyAction.OPEN, used)),
         ledger,
     )
     world.open_period()
-    period(1, PeriodAction.CLOSE)()
+    period(1, KeyAction.CLOSE)()
     assert ledger.registry.period(terms, 1).closed
     assert ledger.registry.current_period(terms) == 2
     first = ledger.size
-    period(1, PeriodAction.CLOSE)()  # the same statement again is the same entry
+    period(1, KeyAction.CLOSE)()  # the same statement again is the same entry
     assert ledger.size == first
-    refused("period-order", period(2, PeriodAction.CLOSE), ledger)
+    refused("period-order", period(2, KeyAction.CLOSE), ledger)
 
 
 def test_duplicate_terms_and_closed_twice_in_the_pure_rules(world: World) -> None:
@@ -92,7 +92,7 @@ def test_duplicate_terms_and_closed_twice_in_the_pure_rules(world: World) -> Non
     with pytest.raises(Refused, match="duplicate-terms"):
         rules.check(again, 0, registry, index)
     world.open_period()
-    close = PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE)
+    close = PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE)
     world.register(close)
     with pytest.raises(Refused, match="closed already"):
         rules.check(close, 0, world.ledger.registry, index)
@@ -129,7 +129,7 @@ def test_the_open_period_alone_can_spend(world: World) -> None:
     refused("unknown-terms", lambda: world.submit(world.spend("a", terms_hash=tag("none"))), ledger)
     world.submit(world.billing("d", 1))
     refused("already-spent", lambda: world.submit(world.refresh("d")), ledger)
-    world.register(PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE))
+    world.register(PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE))
     refused("period-closed", lambda: world.submit(world.billing("e", 1)), ledger)
 
 
