@@ -10,12 +10,14 @@ field with few possible values cannot be guessed from its leaf.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 from zkcredit.codec import Writer
 from zkcredit.errors import CallerError
 
 NONCE_BYTES = 32
+LEAF_BYTES = 32
 FIELDS_MAX = 64
 """Most fields of a record."""
 
@@ -38,20 +40,27 @@ def canonical_value(value: object) -> bytes:
     raise CallerError(f"a field cannot hold {type(value).__name__}")
 
 
+@functools.lru_cache(1_024)
+def _text8(name: str) -> bytes:
+    return Writer().text8(name).finish()
+
+
 def field_salt(nonce: bytes, name: str) -> bytes:
     """The salt (32 bytes) of the field ``name`` in the record with this nonce."""
     from zkcredit._native import derive_key
 
-    material = Writer().fixed(nonce, NONCE_BYTES).text8(name).finish()
-    return derive_key("zkcredit v1 record salt", material)
+    if len(nonce) != NONCE_BYTES:
+        raise CallerError(f"a record's nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
+    return derive_key("zkcredit v1 record salt", nonce + _text8(name))
 
 
 def field_leaf(salt: bytes, name: str, value: object) -> bytes:
     """The leaf (32 bytes) of one field; ``salt`` has 32 bytes."""
     from zkcredit._native import derive_key
 
-    head = Writer().fixed(salt, 32).text8(name).finish()
-    return derive_key("zkcredit v1 record field", head + canonical_value(value))
+    if len(salt) != LEAF_BYTES:
+        raise CallerError(f"a field's salt has {LEAF_BYTES} bytes, not {len(salt)}")
+    return derive_key("zkcredit v1 record field", salt + _text8(name) + canonical_value(value))
 
 
 def record_commitment(kind: str, leaves: Sequence[bytes]) -> bytes:
@@ -60,10 +69,10 @@ def record_commitment(kind: str, leaves: Sequence[bytes]) -> bytes:
 
     if not 1 <= len(leaves) <= FIELDS_MAX:
         raise CallerError(f"a record has 1..{FIELDS_MAX} fields, not {len(leaves)}")
-    writer = Writer().text8(kind).u16(len(leaves))
-    for leaf in leaves:
-        writer.fixed(leaf, 32)
-    return derive_key("zkcredit v1 record", writer.finish())
+    if any(len(leaf) != LEAF_BYTES for leaf in leaves):
+        raise CallerError(f"a leaf has {LEAF_BYTES} bytes")
+    count = len(leaves).to_bytes(2, "big")
+    return derive_key("zkcredit v1 record", b"".join([_text8(kind), count, *leaves]))
 
 
 def commit_fields(kind: str, nonce: bytes, fields: Iterable[tuple[str, object]]) -> bytes:
