@@ -1,6 +1,7 @@
 """The files of a ledger folder: ``genesis``, ``operator.key`` and ``checkpoint``.
 
-The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`.
+The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`, the
+folder ``attachments`` to :mod:`zkcredit.ledger.attachments`.
 All errors of the file system become StoreError.
 """
 
@@ -25,6 +26,7 @@ DATABASE = "ledger.db"
 GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
+ATTACHMENTS = "attachments"
 _KEY_VERSION = 1
 _BLS_CONTEXT = b"operator"
 
@@ -98,6 +100,14 @@ def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def make(folder: Path) -> None:
+    """Makes ``folder`` durably, if it is not there; raises StoreError."""
+    with _mapped(folder):
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
