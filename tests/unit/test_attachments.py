@@ -46,10 +46,6 @@ def name_list(world: World, *lists: bytes) -> None:
         world.register(RevocationStatement(*ids, epoch, hashing.blake3(data)))
 
 
-def folder(world: World) -> Path | None:
-    return world.ledger._path
-
-
 def test_only_what_an_entry_names_is_stored(world: World) -> None:
     with pytest.raises(Refused) as caught:
         world.ledger.attach(LIST)
@@ -97,10 +93,10 @@ def test_the_audit_counts_missing_files_and_finds_false_ones(world: World) -> No
         audit(Changed(world.ledger, b"something else"))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("world", ["folder"], indirect=True)
 def test_files(world: World) -> None:
-    place = folder(world)
-    if place is None:
-        return
+    place = world.ledger._path
+    assert place is not None
     name_list(world, LIST, b"newer")
     with Operator.open(place, read_only=True) as reader, pytest.raises(StoreError, match="reading"):
         reader.attach(LIST)
