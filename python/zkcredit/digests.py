@@ -125,6 +125,32 @@ def value_label(issuer: bytes, asset: str) -> bytes:
     return b"value" + Writer().fixed(issuer, 32).text8(asset).finish()
 
 
+def list_header(
+    ledger_id: bytes, issuer: bytes, field_type: int, name: str, version: int, *, gaps: bool
+) -> bytes:
+    """Header under which items of a list, or the gaps between them, are signed (≤ 135 bytes).
+
+    ``field_type`` is the type of the items, ``name`` and ``version`` are the list's.
+    """
+    writer = Writer().u8(5 if gaps else 4).fixed(ledger_id, 32).fixed(issuer, 32)
+    return writer.u8(field_type).text8(name).u32(version).finish()
+
+
+def pseudonym_label(ledger_id: bytes, verifier: bytes, context: str, *, of_owner: bool) -> bytes:
+    """Public string from which the generator of pseudonyms before ``verifier`` is hashed.
+
+    The verifier's identifier is part of it, so two verifiers that ask for one context see
+    unlinkable pseudonyms. ``of_owner``: of the wallet's secret, else of a one-person tag.
+    """
+    writer = Writer().fixed(ledger_id, 32).fixed(verifier, 32).u8(1 if of_owner else 2)
+    return b"pseudonym" + writer.text8(context).finish()
+
+
+def presentation_context(shown: bytes) -> bytes:
+    """The context that binds a presentation's proof to all that is shown beside it."""
+    return _derive("presentation", shown)
+
+
 def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
     """The signatures (96 bytes each) and the engine proof inside the evidence.
 
