@@ -10,11 +10,14 @@ import pytest
 
 from zkcredit import _native, digests
 from zkcredit.auditor import audit
+from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.entries import (
+    CredentialKeyStatement,
     IssuerStatement,
     KeyAction,
     Kind,
     PeriodStatement,
+    SchemaStatement,
     SettleStatement,
     SpendStatement,
     Statement,
@@ -202,9 +205,14 @@ def test_a_proof_for_another_ledger(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("key", [b"\xc0" + bytes(95), bytes(96), b"\xff" * 96])
-def test_a_period_needs_a_real_key(bank: Bank, key: bytes) -> None:
+def test_periods_and_credentials_need_a_real_key(bank: Bank, key: bytes) -> None:
     with pytest.raises(MalformedInput):
         bank.register(PeriodStatement(bank.terms, 2, KeyAction.OPEN, key))
+    schema = Schema("member", "member", True, (Field("word", "word", FieldType.TEXT),))
+    if schema.hash not in bank.ledger.registry.schemas:
+        bank.register(SchemaStatement(bank.id, schema.encode()))
+    with pytest.raises(MalformedInput):
+        bank.register(CredentialKeyStatement(bank.id, schema.hash, 1, KeyAction.OPEN, key))
 
 
 def test_the_auditor_verifies_the_proofs(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,8 @@ def test_anchored_records(world: World) -> None:
     assert ledger.registry.records == {(world.issuer_id, tag("root")): ledger.size - 1}
     unknown = RecordsStatement(tag("nobody"), tag("root"))
     refused("unknown-issuer", lambda: world.register(unknown), ledger)
+    with pytest.raises(Refused, match="unknown-issuer"):
+        rules.check(unknown, 0, ledger.registry, _Nothing())
     with pytest.raises(Refused, match="duplicate-records"):
         rules.check(statement, 0, ledger.registry, _Nothing())
     world.register(RecordsStatement(second_issuer(world), tag("root")), bls_key("second"))
