@@ -40,7 +40,7 @@ from zkcredit.errors import (
 )
 from zkcredit.ledger import OwedReply, log, rules, verify
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.note import Checkpoint, VerifierKey
+from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import PublishedTerms, Registry
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.sums import Row, Sums, TotalCheck
@@ -86,6 +86,7 @@ class AuditReport:
     entries without a reply, ``faults`` those overdue. ``uncovered_claims`` and
     ``uncovered_bills`` are not part of any total that was handed in. Times:
     ``verify_us_per_purchase`` (microseconds, decoding included), ``wall_s``.
+    ``registry`` is who is registered, as the verified entries say.
     """
 
     ledger_id: bytes
@@ -104,6 +105,7 @@ class AuditReport:
     uncovered_bills: int
     verify_us_per_purchase: float
     wall_s: float
+    registry: Registry
 
     @property
     def purchases(self) -> int:
@@ -253,8 +255,8 @@ class _Audit:
     def _pin(self, note: str | None, what: str) -> int | None:
         if note is None:
             return None
-        key = VerifierKey(self._genesis.origin, self._genesis.log_key)
-        return self._heads.add(Checkpoint.open(note, key), self._size, what)
+        head = Checkpoint.open(note, *self._genesis.log_keys)
+        return self._heads.add(head, self._size, what)
 
     def run(self, now_ms: int | None, progress: Callable[[int, int], None] | None) -> AuditReport:
         started = time.perf_counter()
@@ -290,6 +292,7 @@ class _Audit:
             uncovered_bills=bills,
             verify_us_per_purchase=1e6 * self._purchase_s / purchases if purchases else 0.0,
             wall_s=time.perf_counter() - started,
+            registry=self._registry,
         )
 
     def _take(self, record: Record) -> None:
