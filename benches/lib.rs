@@ -44,19 +44,24 @@ pub struct Spend {
 }
 
 impl Spend {
-    /// A spend of 32-bit amounts.
+    /// A spend of 32-bit amounts without attributes.
     pub fn new(k: usize) -> Self {
+        Self::sized(k, 0, 32)
+    }
+
+    /// A spend with K due buckets, M attributes and amounts of this many bits.
+    pub fn sized(k: usize, m: usize, bits: u8) -> Self {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../circuits/spend.toml");
         let text = std::fs::read_to_string(path).expect("the circuit is readable");
-        let parameters = [("K", k as i64), ("M", 0), ("bits", 32)];
+        let parameters = [("K", k as i64), ("M", m as i64), ("bits", bits.into())];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value));
         let circuit = Arc::new(compile(&text, &parameters.into()).expect("the circuit compiles"));
         let key = SecretKey::generate(Suite::Sha256, &[1; 32], b"", None).expect("a key");
-        let values = Self::values(k);
+        let values = Self::values(k, m);
         let mut old: Vec<Scalar> = ["blind", "owner", "nullifier", "account", "available"]
             .map(|name| values[name][0])
             .into();
-        old.extend(&values["due"]);
+        old.extend(values["due"].iter().chain(&values["attr"]));
         let signature = token::sign_messages(&key, HEADER, &old).expect("signed");
         let keys: [(&[u8; 96], &[u8]); 1] = [(key.public_key().as_bytes(), HEADER)];
         let publics = vec![values["nullifier"][0]];
@@ -76,7 +81,7 @@ impl Spend {
     }
 
     /// All parts are equal and the old debts zero.
-    fn values(k: usize) -> BTreeMap<&'static str, Vec<Scalar>> {
+    fn values(k: usize, m: usize) -> BTreeMap<&'static str, Vec<Scalar>> {
         let number = |value: usize| Scalar::from_u64(value as u64);
         let amount = 40 * k.max(1);
         let mut values: BTreeMap<&str, Vec<Scalar>> = BTreeMap::new();
@@ -97,7 +102,7 @@ impl Spend {
         values.insert("due", vec![Scalar::ZERO; k]);
         values.insert("due_next", vec![number(40); k]);
         values.insert("part", vec![number(40); k]);
-        values.insert("attr", Vec::new());
+        values.insert("attr", (0..m).map(number).collect());
         values
     }
 

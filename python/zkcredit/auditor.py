@@ -76,6 +76,10 @@ class Source(Protocol):
         """The records from ``start`` to before ``stop``."""
         ...
 
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file that entries name by this BLAKE3 hash, None if it is not here."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
@@ -84,7 +88,9 @@ class AuditReport:
     ``checkpoint_size`` is None if the operator has published no checkpoint;
     entries beyond it are verified but not yet vouched for. ``unanswered`` counts
     entries without a reply, ``faults`` those overdue. ``uncovered_claims`` and
-    ``uncovered_bills`` are not part of any total that was handed in. Times:
+    ``uncovered_bills`` are not part of any total that was handed in.
+    ``attachments_missing`` counts files beside the log that entries name and the
+    source lacks. Times:
     ``verify_us_per_purchase`` (microseconds, decoding included), ``wall_s``.
     ``registry`` is who is registered, as the verified entries say.
     """
@@ -103,6 +109,7 @@ class AuditReport:
     totals: list[TotalCheck]
     uncovered_claims: int
     uncovered_bills: int
+    attachments_missing: int
     verify_us_per_purchase: float
     wall_s: float
     registry: Registry
@@ -290,6 +297,7 @@ class _Audit:
             totals=totals,
             uncovered_claims=claims,
             uncovered_bills=bills,
+            attachments_missing=self._check_attachments(),
             verify_us_per_purchase=1e6 * self._purchase_s / purchases if purchases else 0.0,
             wall_s=time.perf_counter() - started,
             registry=self._registry,
@@ -351,6 +359,22 @@ class _Audit:
             self._replies.append((index, statement, reply))
             if len(self._replies) >= BATCH:
                 self._run_replies()
+
+    def _check_attachments(self) -> int:
+        """Compares the files beside the log with their hashes; counts the missing ones."""
+        from zkcredit._native import blake3_hash
+
+        missing = 0
+        for digest in self._registry.attachments:
+            try:
+                data = self._source.attachment(digest)
+            except MalformedInput as error:
+                raise CheckFailed(str(error)) from error
+            if data is None:
+                missing += 1
+            elif blake3_hash(data) != digest:
+                raise CheckFailed(f"attachment {digest.hex()} is not what the log names")
+        return missing
 
     def _run_purchases(self) -> None:
         started = time.perf_counter()

@@ -24,18 +24,18 @@ _INVISIBLE = frozenset(
 )
 
 
-def text_problem(text: str) -> str | None:
+def text_problem(text: str, max_bytes: int = TEXT_MAX_BYTES) -> str | None:
     """Why ``text`` is not a valid name, or None if it is.
 
-    Valid is 1..64 bytes of UTF-8 in normal form C without control characters,
-    line separators, direction marks or invisible format characters.
+    Valid is 1..``max_bytes`` bytes of UTF-8 in normal form C without control
+    characters, line separators, direction marks or invisible format characters.
     """
     try:
         length = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         return "text holds a lone surrogate"
-    if not 1 <= length <= TEXT_MAX_BYTES:
-        return f"text must have 1..{TEXT_MAX_BYTES} bytes of UTF-8, not {length}"
+    if not 1 <= length <= max_bytes:
+        return f"text must have 1..{max_bytes} bytes of UTF-8, not {length}"
     if unicodedata.normalize("NFC", text) != text:
         return "text is not in Unicode normal form C"
     if any(unicodedata.category(char) == "Cc" or char in _INVISIBLE for char in text):
@@ -73,6 +73,14 @@ class Writer:
     def u64(self, value: int) -> Writer:
         """Eight bytes, big-endian."""
         return self._number(value, 8)
+
+    def i64(self, value: int) -> Writer:
+        """Eight bytes, big-endian, two's complement."""
+        try:
+            self._parts.append(value.to_bytes(8, "big", signed=True))
+        except OverflowError:
+            raise CallerError(f"{value} does not fit in 8 signed bytes") from None
+        return self
 
     def fixed(self, value: bytes, size: int) -> Writer:
         """Exactly ``size`` bytes, without a length."""
@@ -142,6 +150,10 @@ class Reader:
     def u64(self) -> int:
         """Eight bytes, big-endian."""
         return int.from_bytes(self.fixed(8), "big")
+
+    def i64(self) -> int:
+        """Eight bytes, big-endian, two's complement."""
+        return int.from_bytes(self.fixed(8), "big", signed=True)
 
     def var8(self) -> bytes:
         """Bytes after a length byte."""

@@ -95,18 +95,68 @@ def token_header(ledger_id: bytes, token_kind: int, terms: bytes, period: int) -
     return writer.finish()
 
 
+def schema_hash(schema: bytes) -> bytes:
+    """Identifier of an encoded schema of credentials (32 bytes), the same on every ledger."""
+    return _derive("schema", schema)
+
+
+def credential_header(ledger_id: bytes, issuer: bytes, schema: bytes, number: int) -> bytes:
+    """Header under which credentials are signed (101 bytes); ``schema`` is the schema hash.
+
+    ``number`` is that of the issuer's credential key, 1..2^32-1.
+    """
+    return _signing_header(2, ledger_id, issuer, schema, number)
+
+
+def gap_header(ledger_id: bytes, issuer: bytes, schema: bytes, number: int, epoch: int) -> bytes:
+    """Header under which gaps between revoked handles are signed (105 bytes)."""
+    return _signing_header(3, ledger_id, issuer, schema, number) + Writer().u32(epoch).finish()
+
+
+def _signing_header(use: int, ledger_id: bytes, issuer: bytes, schema: bytes, number: int) -> bytes:
+    """The first byte tells apart what one key signs; tokens have 1."""
+    writer = Writer().u8(use).fixed(ledger_id, 32).fixed(issuer, 32).fixed(schema, 32)
+    return writer.u32(number).finish()
+
+
 @functools.lru_cache(_CACHE)
 def value_label(issuer: bytes, asset: str) -> bytes:
     """Public string from which the generator of amounts of (issuer, asset) is hashed."""
     return b"value" + Writer().fixed(issuer, 32).text8(asset).finish()
 
 
+def list_header(
+    ledger_id: bytes, issuer: bytes, field_type: int, name: str, version: int, *, gaps: bool
+) -> bytes:
+    """Header under which items of a list, or the gaps between them, are signed (≤ 135 bytes).
+
+    ``field_type`` is the type of the items, ``name`` and ``version`` are the list's.
+    """
+    writer = Writer().u8(5 if gaps else 4).fixed(ledger_id, 32).fixed(issuer, 32)
+    return writer.u8(field_type).text8(name).u32(version).finish()
+
+
+def pseudonym_label(ledger_id: bytes, verifier: bytes, context: str, *, of_owner: bool) -> bytes:
+    """Public string from which the generator of pseudonyms before ``verifier`` is hashed.
+
+    The verifier's identifier is part of it, so two verifiers that ask for one context see
+    unlinkable pseudonyms. ``of_owner``: of the wallet's secret, else of a one-person tag.
+    """
+    writer = Writer().fixed(ledger_id, 32).fixed(verifier, 32).u8(1 if of_owner else 2)
+    return b"pseudonym" + writer.text8(context).finish()
+
+
+def presentation_context(shown: bytes) -> bytes:
+    """The context that binds a presentation's proof to all that is shown beside it."""
+    return _derive("presentation", shown)
+
+
 def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
     """The signatures (96 bytes each) and the engine proof inside the evidence.
 
     Registrations as submitted have no countersignature yet: issuer and merchant
-    bring (possession, signature), terms and period (signature); an open brings
-    the lender's approval before its proof; all others have a proof only.
+    bring (possession, signature), all that issuers publish (signature); an open
+    brings the lender's approval before its proof; all others have a proof only.
     """
     kind, evidence = submission.statement.KIND, submission.evidence
     if kind.is_registration:

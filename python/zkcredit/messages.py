@@ -3,7 +3,9 @@
 Every message is one JSON object whose ``type`` is ``zkcredit/<name>/1``. Byte
 strings are lower-case hexadecimal of exact length, amounts are minor units, and
 unknown, missing or repeated fields are refused. Signed messages are signed over
-:func:`signing_digest`, which does not depend on how the JSON was laid out.
+:func:`signing_digest`, which does not depend on how the JSON was laid out. Those
+with a ``nonce`` are records: their digest is a commitment to each field by itself
+(:mod:`zkcredit.records.commitment`), so that one field can be shown with proof.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from zkcredit.codec import text_problem
-from zkcredit.errors import CallerError, MalformedInput
+from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused
 from zkcredit.money import CURRENCY_PATTERN, MAX_MINOR
+from zkcredit.records.commitment import canonical_value, commit_fields
 
 if TYPE_CHECKING:
     HexBytes: TypeAlias = bytes
@@ -65,7 +68,7 @@ Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Currency = Annotated[str, msgspec.Meta(pattern=f"^{CURRENCY_PATTERN}$")]
 
 
-class _Message(
+class Message(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -93,7 +96,24 @@ class _Message(
                 raise CallerError(f"{name}: {problem}")
 
 
-class OpenRequest(_Message, frozen=True, kw_only=True, tag="zkcredit/open-request/1"):
+class Signed(Message, frozen=True, kw_only=True):
+    """A message that ends with its author's BLS signature over :func:`signing_digest`."""
+
+    if TYPE_CHECKING:  # the fields themselves stand last in each message
+        signature: Hex96
+
+
+class Document(Signed, frozen=True, kw_only=True):
+    """A signed message that is kept as a record: its digest commits to each field by itself.
+
+    ``nonce`` is random and salts the fields. See :mod:`zkcredit.records.commitment`.
+    """
+
+    if TYPE_CHECKING:
+        nonce: Hex32
+
+
+class OpenRequest(Message, frozen=True, kw_only=True, tag="zkcredit/open-request/1"):
     """Holder → lender: asks for a line; the lender adds its approval and submits it.
 
     ``statement`` is the open statement, ``reply_key`` seals the lender's answer.
@@ -106,11 +126,13 @@ class OpenRequest(_Message, frozen=True, kw_only=True, tag="zkcredit/open-reques
     reply_key: Hex32
 
 
-class Invoice(_Message, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
+class Invoice(Document, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
     """Merchant → holder: what to pay. Everything but its hash stays between the two.
 
     ``accepted`` are the terms hashes the merchant takes, ``rho`` the claim's
     blinding, ``payee`` the hash of the one-time key that may settle the claim.
+    The digest that the purchase's entry shows is the commitment to these fields, so
+    that a paid invoice is a receipt with its proof on the log.
     """
 
     ledger_id: Hex32
@@ -126,7 +148,7 @@ class Invoice(_Message, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
     signature: Hex96
 
 
-class StatementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/statement-opening/1"):
+class StatementOpening(Message, frozen=True, kw_only=True, tag="zkcredit/statement-opening/1"):
     """Holder → lender only: opens the bill in the statement entry ``entry_index``.
 
     ``delta`` = rho_S − rho_Y and ``rho_due`` = rho_D are scalars.
@@ -141,7 +163,7 @@ class StatementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/statem
     reply_key: Hex32
 
 
-class UpdateOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/update-opening/1"):
+class UpdateOpening(Message, frozen=True, kw_only=True, tag="zkcredit/update-opening/1"):
     """Holder → lender only: shows the account behind the update entry ``entry_index``."""
 
     ledger_id: Hex32
@@ -151,10 +173,10 @@ class UpdateOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/update-op
     reply_key: Hex32
 
 
-class SettlementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/settlement-opening/1"):
+class SettlementOpening(Signed, frozen=True, kw_only=True, tag="zkcredit/settlement-opening/1"):
     """Merchant → lender only: the sum behind the settle entry ``entry_index``.
 
-    ``signature`` is the merchant's BLS signature over :func:`signing_digest`.
+    ``signature`` is the merchant's.
     """
 
     ledger_id: Hex32
@@ -167,7 +189,7 @@ class SettlementOpening(_Message, frozen=True, kw_only=True, tag="zkcredit/settl
     signature: Hex96
 
 
-class PayoutOrder(_Message, frozen=True, kw_only=True, tag="zkcredit/payout-order/1"):
+class PayoutOrder(Signed, frozen=True, kw_only=True, tag="zkcredit/payout-order/1"):
     """Lender → merchant: the signed promise to pay ``net_minor`` for one settlement."""
 
     ledger_id: Hex32
@@ -183,7 +205,7 @@ class PayoutOrder(_Message, frozen=True, kw_only=True, tag="zkcredit/payout-orde
     signature: Hex96
 
 
-class BillingDocument(_Message, frozen=True, kw_only=True, tag="zkcredit/billing-document/1"):
+class BillingDocument(Document, frozen=True, kw_only=True, tag="zkcredit/billing-document/1"):
     """Lender → holder: one period's bill, signed; the wallet recomputes every figure.
 
     ``added_before_minor`` are payments and credits of this document that an update
@@ -211,6 +233,7 @@ class BillingDocument(_Message, frozen=True, kw_only=True, tag="zkcredit/billing
     minimum_minor: Minor
     arrears_minor: Minor
     issued_ms: Counter
+    nonce: Hex32
     signature: Hex96
 
     @property
@@ -221,7 +244,7 @@ class BillingDocument(_Message, frozen=True, kw_only=True, tag="zkcredit/billing
         return added_minor - charges_minor + self.limit_change_minor
 
 
-class OpenReply(_Message, frozen=True, kw_only=True, tag="zkcredit/open-reply/1"):
+class OpenReply(Message, frozen=True, kw_only=True, tag="zkcredit/open-reply/1"):
     """Sealed answer to an open entry: the signature and what the lender added."""
 
     signature: Hex80
@@ -230,7 +253,7 @@ class OpenReply(_Message, frozen=True, kw_only=True, tag="zkcredit/open-reply/1"
     attributes: list[Counter]
 
 
-class UpdateReply(_Message, frozen=True, kw_only=True, tag="zkcredit/update-reply/1"):
+class UpdateReply(Message, frozen=True, kw_only=True, tag="zkcredit/update-reply/1"):
     """Sealed answer to an update entry: what was added to the line since the last reply."""
 
     signature: Hex80
@@ -240,7 +263,7 @@ class UpdateReply(_Message, frozen=True, kw_only=True, tag="zkcredit/update-repl
     limit_minor: Minor
 
 
-class StatementReply(_Message, frozen=True, kw_only=True, tag="zkcredit/statement-reply/1"):
+class StatementReply(Message, frozen=True, kw_only=True, tag="zkcredit/statement-reply/1"):
     """Sealed answer to a statement entry: the signature and the signed document."""
 
     signature: Hex80
@@ -262,14 +285,14 @@ class TotalsRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     indexes: list[Counter] | None = None
 
 
-class Totals(_Message, frozen=True, kw_only=True, tag="zkcredit/totals/1"):
+class Totals(Message, frozen=True, kw_only=True, tag="zkcredit/totals/1"):
     """Merchant or lender → auditor: opens sums that the auditor computes from the log."""
 
     ledger_id: Hex32
     rows: list[TotalsRow]
 
 
-_T = TypeVar("_T", bound=_Message)
+_T = TypeVar("_T", bound=Message)
 
 
 def _write_bytes(value: Any) -> Any:
@@ -304,7 +327,7 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _load(data: bytes | str, what: str) -> Any:
+def load_json(data: bytes | str, what: str) -> Any:
     """Parsed JSON. Brackets are counted first: the parser goes as deep as they nest,
     and a library that raises the recursion limit would let it overflow the stack.
     """
@@ -335,7 +358,7 @@ def encode_message(message: msgspec.Struct, *, indent: bool = False) -> bytes:
 def decode_message(data: bytes | str, expected: type[_T]) -> _T:
     """The message of type ``expected``; MalformedInput says what is wrong and where."""
     name = expected.__struct_config__.tag
-    raw = _load(data, f"a JSON message of type {name}")
+    raw = load_json(data, f"a JSON message of type {name}")
     if isinstance(raw, dict) and raw.get("type") != name:
         raise MalformedInput(f"expected a message of type {name}, found {raw.get('type')!r}")
     try:
@@ -346,58 +369,72 @@ def decode_message(data: bytes | str, expected: type[_T]) -> _T:
 
 def message_type(data: bytes | str) -> str:
     """The ``type`` tag of a message, to choose how to read it; MalformedInput without one."""
-    raw = _load(data, "a JSON message")
+    raw = load_json(data, "a JSON message")
     tag = raw.get("type") if isinstance(raw, dict) else None
     if not isinstance(tag, str):
         raise MalformedInput("not a message: it has no type")
     return tag
 
 
+UNCOMMITTED = frozenset({"nonce", "signature"})
+"""Fields outside a document's commitment: what salts it and what signs it."""
+
+
+def committed_fields(document: Document) -> list[tuple[str, object]]:
+    """(name, value) of the fields that a document commits to, in declared order."""
+    names = [name for name in document.__struct_fields__ if name not in UNCOMMITTED]
+    return [(name, getattr(document, name)) for name in names]
+
+
 def canonical_bytes(message: msgspec.Struct) -> bytes:
-    """Type tag and fields in declared order, without ``signature``.
-
-    Each value carries its kind and length: ``i`` 8-byte signed integer, ``b`` and
-    ``s`` bytes and UTF-8 text after a 4-byte length, ``l`` list after a 4-byte count.
-    """
+    """Type tag and fields in declared order, without ``signature``."""
     names = [name for name in message.__struct_fields__ if name != "signature"]
-    tag = _canonical(str(message.__struct_config__.tag))
-    return tag + b"".join(_canonical(getattr(message, name)) for name in names)
+    tag = canonical_value(str(message.__struct_config__.tag))
+    return tag + b"".join(canonical_value(getattr(message, name)) for name in names)
 
 
-def _canonical(value: object) -> bytes:
-    if isinstance(value, int):
-        return b"i" + value.to_bytes(8, "big", signed=True)
-    if isinstance(value, bytes):
-        return b"b" + len(value).to_bytes(4, "big") + value
-    if isinstance(value, str):
-        text = value.encode()
-        return b"s" + len(text).to_bytes(4, "big") + text
-    if isinstance(value, list):
-        return b"l" + len(value).to_bytes(4, "big") + b"".join(map(_canonical, value))
-    raise CallerError(f"a signed message cannot hold {type(value).__name__}")
+def signing_digest(message: Signed) -> bytes:
+    """The 32 bytes that the message's BLS signature covers.
 
-
-_CONTEXTS: dict[type, str] = {
-    Invoice: "zkcredit v1 invoice",
-    SettlementOpening: "zkcredit v1 settlement opening",
-    PayoutOrder: "zkcredit v1 payout order",
-    BillingDocument: "zkcredit v1 billing document",
-}
-
-
-def signing_digest(message: Invoice | SettlementOpening | PayoutOrder | BillingDocument) -> bytes:
-    """The 32 bytes that the message's BLS signature covers (an invoice's hash is this too)."""
+    For a document it is the commitment to its fields: an invoice's is the invoice hash
+    in the entry of its purchase.
+    """
     from zkcredit._native import derive_key
 
-    return derive_key(_CONTEXTS[type(message)], canonical_bytes(message))
+    if isinstance(message, Document):
+        kind = str(message.__struct_config__.tag)
+        return commit_fields(kind, message.nonce, committed_fields(message))
+    return derive_key(f"zkcredit v1 {_plain_name(message)}", canonical_bytes(message))
 
 
-def unsigned(kind: type[_T], **fields: Any) -> _T:
+def _plain_name(message: Message) -> str:
+    """``payout order`` for a message of type ``zkcredit/payout-order/1``."""
+    return str(message.__struct_config__.tag).split("/")[1].replace("-", " ")
+
+
+def check_signature(message: Signed, bls_key: bytes, signer: str) -> None:
+    """Refused ``bad-signature`` unless the message is signed under this key (48 bytes).
+
+    ``signer`` says in the error whose signature it should be.
+    """
+    from zkcredit._native import bls_verify_batch
+
+    try:
+        bls_verify_batch([(bls_key, signing_digest(message), message.signature)])
+    except (ProofRefused, MalformedInput):
+        problem = f"the {_plain_name(message)} is not signed by {signer}"
+        raise Refused("bad-signature", problem) from None
+
+
+_S = TypeVar("_S", bound=Signed)
+
+
+def unsigned(kind: type[_S], **fields: Any) -> _S:
     """A signed message before its signature, which is 96 zero bytes."""
     return kind(signature=bytes(96), **fields)
 
 
-def signed(message: _T, signature: bytes) -> _T:
+def signed(message: _S, signature: bytes) -> _S:
     """The same message with its signature."""
     return msgspec.structs.replace(message, signature=signature)
 
@@ -411,4 +448,9 @@ def prepare_types(*kinds: type[msgspec.Struct]) -> None:
         msgspec.json.Decoder(kind, dec_hook=_read_bytes)
 
 
-prepare_types(*_Message.__subclasses__())
+def _all_kinds(base: type[Message]) -> list[type[Message]]:
+    below = base.__subclasses__()
+    return below + [kind for one in below for kind in _all_kinds(one)]
+
+
+prepare_types(*_all_kinds(Message))

@@ -21,7 +21,7 @@ from kit import (
 
 from zkcredit import _native, relations
 from zkcredit.auditor import audit
-from zkcredit.entries import PeriodAction, PeriodStatement, Submission
+from zkcredit.entries import KeyAction, PeriodStatement, Submission
 from zkcredit.errors import (
     CallerError,
     CheckFailed,
@@ -158,7 +158,7 @@ def other_ledger(world: World) -> World:
     fork.lender.register(fork.ledger)
     fork.terms_hash = fork.lender.publish_terms(fork.ledger, world.terms)
     key = world.ledger.registry.period(world.terms_hash, 1).bbs_key
-    statement = PeriodStatement(fork.terms_hash, 1, PeriodAction.OPEN, key)
+    statement = PeriodStatement(fork.terms_hash, 1, KeyAction.OPEN, key)
     fork.lender._submit(fork.ledger, statement)
     fork.add_merchant("Shop 0")
     return fork

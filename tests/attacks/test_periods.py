@@ -10,7 +10,7 @@ from kit import LIMIT, World, refused, seed, submission, unchanged
 
 from zkcredit import digests
 from zkcredit._native import BlsKey, IssuerKey
-from zkcredit.entries import PeriodAction, PeriodStatement, Submission
+from zkcredit.entries import KeyAction, PeriodStatement, Submission
 from zkcredit.errors import Refused
 from zkcredit.ledger import Receipt
 from zkcredit.wallet import Wallet
@@ -163,23 +163,23 @@ def test_periods_open_and_close_in_order_and_under_fresh_keys() -> None:
     key = world.ledger.registry.period(world.terms_hash, 1).bbs_key
     fresh = IssuerKey.derive(seed("fresh"), b"").public_key
 
-    def attempt(number: int, action: PeriodAction, bbs_key: bytes = b"") -> Receipt:
+    def attempt(number: int, action: KeyAction, bbs_key: bytes = b"") -> Receipt:
         statement = PeriodStatement(world.terms_hash, number, action, bbs_key)
         return world.lender._submit(world.ledger, statement)
 
     for number, action, bbs_key, rule in (
-        (3, PeriodAction.OPEN, fresh, "period-order"),
-        (1, PeriodAction.OPEN, fresh, "period-order"),
-        (2, PeriodAction.OPEN, key, "key-reuse"),
-        (1, PeriodAction.CLOSE, b"", "period-order"),
-        (2, PeriodAction.CLOSE, b"", "unknown-period"),
+        (3, KeyAction.OPEN, fresh, "period-order"),
+        (1, KeyAction.OPEN, fresh, "period-order"),
+        (2, KeyAction.OPEN, key, "key-reuse"),
+        (1, KeyAction.CLOSE, b"", "period-order"),
+        (2, KeyAction.CLOSE, b"", "unknown-period"),
     ):
         with refused(rule), unchanged(world.ledger):
             attempt(number, action, bbs_key)
     world.open_period()
-    attempt(1, PeriodAction.CLOSE)
+    attempt(1, KeyAction.CLOSE)
     with refused("period-order"), unchanged(world.ledger):
-        attempt(2, PeriodAction.CLOSE)
+        attempt(2, KeyAction.CLOSE)
 
 
 # --- purchases that were given up ---------------------------------------------------------
@@ -274,7 +274,7 @@ def test_two_plans_of_one_purchase_reveal_nothing() -> None:
 def test_closing_and_opening_need_the_lender() -> None:
     world = World()
     key = IssuerKey.derive(seed("thief"), b"").public_key
-    statement = PeriodStatement(world.terms_hash, 2, PeriodAction.OPEN, key)
+    statement = PeriodStatement(world.terms_hash, 2, KeyAction.OPEN, key)
     digest = digests.registration_digest(world.ledger.ledger_id, statement.encode())
     forged = BlsKey.derive(seed("thief"), b"").sign(digest)
     with refused("bad-signature"), unchanged(world.ledger):

@@ -22,7 +22,7 @@ FILE = "file message"
 AUDIT = (
     "ok ledger_id size root checkpoint_size pinned_size kinds entries_verified purchases "
     "claims_settled unanswered faults faults_count totals uncovered_claims uncovered_bills "
-    "verify_us_per_purchase wall_s"
+    "attachments_missing verify_us_per_purchase wall_s"
 )
 
 

@@ -12,8 +12,8 @@ from zkcredit import _native, digests
 from zkcredit.auditor import audit
 from zkcredit.entries import (
     IssuerStatement,
+    KeyAction,
     Kind,
-    PeriodAction,
     PeriodStatement,
     SettleStatement,
     SpendStatement,
@@ -48,7 +48,7 @@ class Bank:
         self.register(TermsStatement(self.id, TERMS.encode()))
         self.terms = digests.terms_hash(self.ledger.ledger_id, self.id, TERMS.encode())
         key = self.tokens.public_key
-        self.register(PeriodStatement(self.terms, 1, PeriodAction.OPEN, key))
+        self.register(PeriodStatement(self.terms, 1, KeyAction.OPEN, key))
         self.header = digests.token_header(self.ledger.ledger_id, TERMS.kind, self.terms, 1)
         self.label = digests.value_label(self.id, TERMS.currency)
 
@@ -204,7 +204,7 @@ def test_a_proof_for_another_ledger(bank: Bank) -> None:
 @pytest.mark.parametrize("key", [b"\xc0" + bytes(95), bytes(96), b"\xff" * 96])
 def test_a_period_needs_a_real_key(bank: Bank, key: bytes) -> None:
     with pytest.raises(MalformedInput):
-        bank.register(PeriodStatement(bank.terms, 2, PeriodAction.OPEN, key))
+        bank.register(PeriodStatement(bank.terms, 2, KeyAction.OPEN, key))
 
 
 def test_the_auditor_verifies_the_proofs(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

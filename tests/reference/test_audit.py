@@ -11,10 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit import World
+from kit import World, seed
 
+from zkcredit._native import IssuerKey
 from zkcredit.auditor import audit as first_audit
 from zkcredit.cli import main
+from zkcredit.credentials.schema import Field, FieldType, Schema
+from zkcredit.entries import (
+    CredentialKeyStatement,
+    KeyAction,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
+)
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, StoreError
 from zkcredit.reference import Folder, Memory, audit, auditing
 from zkcredit.reference.records import Entry, hashed
@@ -35,10 +44,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world.ledger.checkpoint()
     world.open_period()
     world.bill(holder)
+    publish(world)
     holder.pay(world.ledger, 1, world.invoice(7))
     world.settle()
     world.close()
     return path
+
+
+def publish(world: World) -> None:
+    """A schema with a key, its first revocation list without the file, and records."""
+    schema = Schema("member", "member", True, (Field("word", "word", FieldType.TEXT),))
+    key = IssuerKey.derive(seed("credentials"), b"").public_key
+    ids = world.issuer_id, schema.hash
+    for statement in (
+        SchemaStatement(world.issuer_id, schema.encode()),
+        CredentialKeyStatement(*ids, 1, KeyAction.OPEN, key),
+        RevocationStatement(*ids, 1, 1, bytes(32)),
+        RecordsStatement(world.issuer_id, bytes(32)),
+    ):
+        world.lender._submit(world.ledger, statement)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +85,20 @@ def test_a_true_ledger_passes_both_audits(place: Path) -> None:
     files = sorted(path.name for path in place.iterdir())
     assert files == ["checkpoint", "genesis", "ledger.db", "operator.key"]
     expected = first_audit(place)
-    for name in ("ledger_id", "size", "root", "kinds", "checkpoint_size", "claims_settled"):
+    for name in (
+        "ledger_id",
+        "size",
+        "root",
+        "kinds",
+        "checkpoint_size",
+        "claims_settled",
+        "attachments_missing",
+    ):
         assert getattr(report, name) == getattr(expected, name), name
     assert report.unanswered == expected.unanswered == 1
     assert report.verified == report.kinds
-    assert len(report.kinds) == 10
+    assert len(report.kinds) == 14
+    assert report.attachments_missing == 1
     assert seen == [(n + 1, report.size) for n in range(report.size)]
 
 
@@ -84,7 +117,7 @@ def test_it_needs_neither_the_extension_nor_the_ledger_modules(place: Path) -> N
 import sys
 import zkcredit
 for name in ("_native", "codec", "entries", "digests", "relations", "terms", "ledger", "auditor",
-             "tokens", "money", "messages", "sealing", "keys"):
+             "tokens", "money", "messages", "sealing", "keys", "credentials"):
     sys.modules["zkcredit." + name] = None
 from zkcredit.reference import audit, auditing
 auditing._choose = lambda size, sample: {0, 5, size - 1}
@@ -147,6 +180,11 @@ CHANGES: dict[str, tuple[str, Callable[[Row], Row]]] = {
     "registration": ("merchant", lambda row: proof_changed(row, 191)),
     "countersignature": ("terms", lambda row: proof_changed(row, -1)),
     "countersignature of a period": ("period", lambda row: proof_changed(row, -1)),
+    "signature of a schema": ("schema", lambda row: proof_changed(row, 95)),
+    "countersignature of a credential key": ("credential_key", lambda row: proof_changed(row, -1)),
+    "credential key": ("credential_key", lambda row: (patched(row[0], -1), *row[1:])),
+    "signature of a revocation list": ("revocations", lambda row: proof_changed(row, 95)),
+    "countersignature of records": ("records", lambda row: proof_changed(row, -1)),
     "approval": ("open", lambda row: proof_changed(row, 95)),
     "proof of an opening": ("open", lambda row: proof_changed(row, -1)),
     "proof of a purchase": ("spend", lambda row: proof_changed(row, -1)),

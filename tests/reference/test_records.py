@@ -10,19 +10,24 @@ import pytest
 from ledgerkit import Clock, World, bls_key, stub_engine, tag
 
 from zkcredit import digests
+from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.entries import (
+    CredentialKeyStatement,
     Entry,
+    KeyAction,
     Kind,
     MerchantStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
     Statement,
     TermsStatement,
 )
 from zkcredit.errors import MalformedInput, Refused
 from zkcredit.ledger import Operator
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.reference import records
+from zkcredit.reference import records, schemas
 from zkcredit.reference.replay import Ledger
 from zkcredit.terms import Terms
 
@@ -40,15 +45,33 @@ def scalar(name: object) -> bytes:
     return b"\0" + tag(name, 31)
 
 
+SCHEMA = Schema(
+    "everything", "every type of field", True,
+    (
+        Field("word", "word", FieldType.TEXT),
+        Field("degrees", "temperature", FieldType.INTEGER, minimum=-40, maximum=40),
+        Field("day", "day", FieldType.DATE),
+        Field("pay", "pay", FieldType.AMOUNT, maximum=10**9, currency="TWD", minor_digits=2),
+        Field("land", "country", FieldType.ENUM, values=("AT", "TW", "北")),
+    ),
+)  # fmt: skip
+LASTING = Schema("lasting", "never revoked", False, SCHEMA.fields[:1])
+
+
 def statements(world: World) -> list[Statement]:
     """One of each kind."""
     return [
         MerchantStatement(bls_key("shop").public_key, "Café 北"),
         TermsStatement(world.issuer_id, Terms(currency="EUR", attributes=2).encode()),
-        PeriodStatement(world.terms_hash, 2, PeriodAction.OPEN, tag("key", 96)),
-        PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE),
+        PeriodStatement(world.terms_hash, 2, KeyAction.OPEN, tag("key", 96)),
+        PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE),
         world.opening("a"), world.spend("b"), world.refresh("c"), world.update("d"),
         world.billing("e", 1), world.settlement([(5, "b"), (9, "f")]),
+        SchemaStatement(world.issuer_id, SCHEMA.encode()),
+        CredentialKeyStatement(world.issuer_id, SCHEMA.hash, 1, KeyAction.OPEN, tag("key", 96)),
+        CredentialKeyStatement(world.issuer_id, SCHEMA.hash, 1, KeyAction.CLOSE),
+        RevocationStatement(world.issuer_id, SCHEMA.hash, 1, 1, tag("list")),
+        RecordsStatement(world.issuer_id, tag("root")),
     ]  # fmt: skip
 
 
@@ -106,6 +129,17 @@ def test_terms_and_genesis_are_read_alike(world: World) -> None:
         assert reading(records.Genesis.decode, changed) == reading(Genesis.decode, changed)
 
 
+def test_schemas_are_read_alike() -> None:
+    assert schemas.is_revocable(SCHEMA.encode())
+    assert not schemas.is_revocable(LASTING.encode())
+    refused = 0
+    for changed in damaged(SCHEMA.encode(), 4000):
+        expected = reading(Schema.decode, changed)
+        assert reading(schemas.is_revocable, changed) == expected, changed.hex()
+        refused += not expected
+    assert 1000 < refused < 4000
+
+
 @pytest.mark.parametrize(
     "text", ["", "a" * 65, "e\u0301", "\u202e", "a\nb", "\u200b", "\ufeff", "\x7f"]
 )
@@ -122,8 +156,8 @@ def test_names_that_nobody_may_have(text: str) -> None:
 class Attempts:
     """Random statements, good and bad, for operator and reference alike."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.world, self.rng = world, random.Random(seed)
+    def __init__(self, world: World, seed: int, kinds: list[Kind]) -> None:
+        self.world, self.rng, self.kinds = world, random.Random(seed), kinds
         self.reference = Ledger(world.ledger.ledger_id)
         for index, entry in world.ledger.entries():
             self.reference.accept(index, records.Entry.decode(entry.encode()))
@@ -142,7 +176,7 @@ class Attempts:
 
     def statement(self) -> Statement:
         world, name, rng = self.world, self.name(), self.rng
-        kind = rng.choice(list(Kind)[1:] + [Kind.SPEND] * 4)
+        kind = rng.choice(self.kinds)
         period, nullifier = self.period(), scalar(("nullifier", name))
         match kind:
             case Kind.TERMS:
@@ -152,10 +186,12 @@ class Attempts:
             case Kind.PERIOD if rng.random() < 0.3:
                 number = world.period + rng.choice((0, 1, 1, 1, 2))
                 key = tag(("bbs", rng.randrange(3) or number), 96)
-                return PeriodStatement(world.terms_hash, number, PeriodAction.OPEN, key)
+                return PeriodStatement(world.terms_hash, number, KeyAction.OPEN, key)
             case Kind.PERIOD:
                 terms_hash = world.terms_hash if rng.random() < 0.8 else tag("nothing")
-                return PeriodStatement(terms_hash, period, PeriodAction.CLOSE)
+                return PeriodStatement(terms_hash, period, KeyAction.CLOSE)
+            case Kind.SCHEMA | Kind.CREDENTIAL_KEY | Kind.REVOCATIONS | Kind.RECORDS:
+                return self.publication(kind)
             case Kind.MERCHANT:
                 return MerchantStatement(bls_key(f"shop {rng.randrange(6)}").public_key, str(name))
             case Kind.OPEN:
@@ -173,6 +209,26 @@ class Attempts:
             case Kind.STATEMENT:
                 return replace(world.billing(name, period), nullifier=nullifier)
         return self.settlement()
+
+    def publication(self, kind: Kind) -> Statement:
+        """Something that an issuer publishes for credentials, often out of order."""
+        world, rng = self.world, self.rng
+        issuer = world.issuer_id if rng.random() < 0.9 else tag("nobody")
+        schema = SCHEMA if rng.random() < 0.7 else LASTING
+        if kind is Kind.SCHEMA:
+            return SchemaStatement(issuer, schema.encode())
+        if kind is Kind.RECORDS:
+            return RecordsStatement(issuer, tag(("root", rng.randrange(9))))
+        opened = world.ledger.registry.current_credential_key(issuer, schema.hash)
+        if kind is Kind.REVOCATIONS:
+            number, epoch = max(1, rng.randrange(opened + 2)), rng.randrange(1, 4)
+            return RevocationStatement(issuer, schema.hash, number, epoch, tag(("list", epoch)))
+        if rng.random() < 0.3:
+            number = rng.randrange(1, opened + 2)
+            return CredentialKeyStatement(issuer, schema.hash, number, KeyAction.CLOSE)
+        number = max(1, opened + rng.choice((0, 1, 1, 1, 2)))
+        key = tag(("bbs", rng.randrange(3) or (schema.name, number)), 96)
+        return CredentialKeyStatement(issuer, schema.hash, number, KeyAction.OPEN, key)
 
     def settlement(self) -> Statement:
         rng = self.rng
@@ -210,27 +266,43 @@ class Attempts:
         return found
 
 
+LINES = [*list(Kind)[Kind.ISSUER : Kind.SETTLE], *[Kind.SPEND] * 4]
+PUBLICATIONS = [Kind.PERIOD, *list(Kind)[Kind.SETTLE :], Kind.REVOCATIONS]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_rules_are_applied_alike(world: World, seed: int) -> None:
-    attempts = Attempts(world, seed)
-    verdicts: dict[str, int] = {}
-    for step in range(250):
+    seen = verdicts(Attempts(world, seed, LINES), 250)
+    assert {"accepted", "already-spent", "period-not-current", "expired"} <= set(seen), seen
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rules_of_publications_are_applied_alike(world: World, seed: int) -> None:
+    seen = verdicts(Attempts(world, seed, PUBLICATIONS), 250)
+    expected = {"accepted", "unknown-issuer", "unknown-schema", "unknown-credential-key"}
+    assert expected | {"key-order", "key-reuse", "epoch-order", "not-revocable"} <= set(seen), seen
+
+
+def verdicts(attempts: Attempts, steps: int) -> dict[str, int]:
+    """How often both readers gave each verdict."""
+    world = attempts.world
+    found: dict[str, int] = {}
+    for step in range(steps):
         world.clock.now_ms += step % 5 == 0
         statement = attempts.statement()
         index = world.ledger.size
         verdict = attempts.submit(statement)
-        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+        found[verdict] = found.get(verdict, 0) + 1
         if verdict != "accepted":
             continue
-        if isinstance(statement, PeriodStatement) and statement.action == PeriodAction.OPEN:
+        if isinstance(statement, PeriodStatement) and statement.action == KeyAction.OPEN:
             world.period = statement.period
         if statement.KIND is Kind.SPEND:
             payees = {
                 digests.payee_hash(tag(("payee", n), 48)): n for n in range(attempts.names + 1)
             }
             attempts.spends.append((index, payees[statement.payee]))
-    seen = set(verdicts)
-    assert {"accepted", "already-spent", "period-not-current", "expired"} <= seen, verdicts
+    return found
 
 
 def test_time_does_not_run_backwards(world: World) -> None:

@@ -18,11 +18,11 @@ from zkcredit import _native, digests
 from zkcredit.entries import (
     BillingStatement,
     IssuerStatement,
+    KeyAction,
     Kind,
     LineStatement,
     MerchantStatement,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
     RefreshStatement,
     SettleStatement,
@@ -135,7 +135,7 @@ class World:
         """Opens the next period."""
         self.period += 1
         key = tag(("bbs", self.terms_hash, self.period), 96)
-        self.register(PeriodStatement(self.terms_hash, self.period, PeriodAction.OPEN, key))
+        self.register(PeriodStatement(self.terms_hash, self.period, KeyAction.OPEN, key))
         return self.period
 
     def merchant(self, name: str) -> Submission:

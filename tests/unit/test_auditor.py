@@ -74,6 +74,9 @@ class Tampered:
             if changed is not None:
                 yield changed
 
+    def attachment(self, digest: bytes) -> bytes | None:
+        return self.ledger.attachment(digest)
+
 
 def at(world: World, cls: type[Statement]) -> int:
     return next(i for i, entry in world.ledger.entries() if isinstance(entry.statement, cls))

@@ -36,6 +36,27 @@ def _read_all(data: bytes) -> None:
     reader.finish()
 
 
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_signed_integers_keep_their_sign(value: int) -> None:
+    data = Writer().i64(value).finish()
+    reader = Reader(data)
+    assert reader.i64() == value
+    reader.finish()
+    assert data == (value % 2**64).to_bytes(8, "big")
+
+
+@pytest.mark.parametrize("value", [-(2**63) - 1, 2**63])
+def test_signed_integers_out_of_range_cannot_be_written(value: int) -> None:
+    with pytest.raises(CallerError):
+        Writer().i64(value)
+
+
+def test_a_longer_limit_of_text() -> None:
+    assert text_problem("x" * 65) is not None
+    assert text_problem("x" * 65, 65) is None
+    assert text_problem("x" * 66, 65) is not None
+
+
 @pytest.mark.parametrize(
     "text",
     [

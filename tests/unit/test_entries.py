@@ -12,14 +12,18 @@ from zkcredit import digests
 from zkcredit.codec import TEXT_MAX_BYTES, text_problem
 from zkcredit.entries import (
     BillingStatement,
+    CredentialKeyStatement,
     Entry,
     IssuerStatement,
+    KeyAction,
     Kind,
     MerchantStatement,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
     RefreshStatement,
+    RevocationStatement,
+    SchemaStatement,
     SettleStatement,
     SpendStatement,
     Statement,
@@ -46,8 +50,8 @@ STATEMENTS: dict[Kind, st.SearchStrategy[Statement]] = {
     Kind.MERCHANT: st.builds(MerchantStatement, p, texts),
     Kind.TERMS: st.builds(TermsStatement, h, st.binary(min_size=1, max_size=200)),
     Kind.PERIOD: st.one_of(
-        st.builds(PeriodStatement, h, periods, st.just(PeriodAction.OPEN), k),
-        st.builds(PeriodStatement, h, periods, st.just(PeriodAction.CLOSE)),
+        st.builds(PeriodStatement, h, periods, st.just(KeyAction.OPEN), k),
+        st.builds(PeriodStatement, h, periods, st.just(KeyAction.CLOSE)),
     ),
     Kind.OPEN: st.builds(OpenStatement, h, periods, p, p),
     Kind.SPEND: st.builds(SpendStatement, h, periods, h, p, p, h, h, times),
@@ -55,9 +59,17 @@ STATEMENTS: dict[Kind, st.SearchStrategy[Statement]] = {
     Kind.UPDATE: st.builds(UpdateStatement, h, periods, h, p, p),
     Kind.STATEMENT: st.builds(BillingStatement, h, periods, h, p, p, p),
     Kind.SETTLE: st.builds(SettleStatement, h, texts, h, claims),
+    Kind.SCHEMA: st.builds(SchemaStatement, h, st.binary(min_size=1, max_size=200)),
+    Kind.CREDENTIAL_KEY: st.one_of(
+        st.builds(CredentialKeyStatement, h, h, periods, st.just(KeyAction.OPEN), k),
+        st.builds(CredentialKeyStatement, h, h, periods, st.just(KeyAction.CLOSE)),
+    ),
+    Kind.REVOCATIONS: st.builds(RevocationStatement, h, h, periods, periods, h),
+    Kind.RECORDS: st.builds(RecordsStatement, h, h),
 }
 SIZES = {
     Kind.OPEN: 134, Kind.SPEND: 238, Kind.REFRESH: 118, Kind.UPDATE: 166, Kind.STATEMENT: 214,
+    Kind.REVOCATIONS: 106, Kind.RECORDS: 66,
 }  # fmt: skip
 
 
@@ -120,12 +132,21 @@ def test_a_purchase_takes_279_bytes() -> None:
         (TermsStatement, (b"x" * 32, b"")),
         (TermsStatement, (b"x" * 31, b"t")),
         (TermsStatement, (b"x" * 32, b"t" * 32769)),
-        (PeriodStatement, (b"x" * 32, 0, PeriodAction.CLOSE)),
-        (PeriodStatement, (b"x" * 32, 1 << 32, PeriodAction.CLOSE)),
-        (PeriodStatement, (b"x" * 32, 1, PeriodAction.CLOSE, b"x" * 96)),
-        (PeriodStatement, (b"x" * 32, 1, PeriodAction.OPEN)),
+        (PeriodStatement, (b"x" * 32, 0, KeyAction.CLOSE)),
+        (PeriodStatement, (b"x" * 32, 1 << 32, KeyAction.CLOSE)),
+        (PeriodStatement, (b"x" * 32, 1, KeyAction.CLOSE, b"x" * 96)),
+        (PeriodStatement, (b"x" * 32, 1, KeyAction.OPEN)),
         (PeriodStatement, (b"x" * 32, 1, 3)),
-        (PeriodStatement, (b"x", 1, PeriodAction.CLOSE)),
+        (PeriodStatement, (b"x", 1, KeyAction.CLOSE)),
+        (SchemaStatement, (b"x" * 31, b"s")),
+        (SchemaStatement, (b"x" * 32, b"s" * 32769)),
+        (CredentialKeyStatement, (b"x" * 31, b"x" * 32, 1, KeyAction.CLOSE)),
+        (CredentialKeyStatement, (b"x" * 32, b"x" * 32, 0, KeyAction.CLOSE)),
+        (CredentialKeyStatement, (b"x" * 32, b"x" * 32, 1, KeyAction.OPEN, b"x" * 95)),
+        (RevocationStatement, (b"x" * 32, b"x" * 32, 0, 1, b"x" * 32)),
+        (RevocationStatement, (b"x" * 32, b"x" * 32, 1, 0, b"x" * 32)),
+        (RevocationStatement, (b"x" * 32, b"x" * 32, 1, 1 << 32, b"x" * 32)),
+        (RecordsStatement, (b"x" * 32, b"x" * 31)),
         (RefreshStatement, (b"x" * 32, 0, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1 << 32, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1, b"x" * 33, b"x" * 48)),
@@ -149,19 +170,22 @@ def test_values_out_of_range(cls: Any, values: tuple[Any, ...]) -> None:
 
 def test_out_of_range_on_the_wire() -> None:
     refresh = RefreshStatement(b"x" * 32, 1, b"x" * 32, b"x" * 48).encode()
-    with pytest.raises(MalformedInput, match="numbered from 1"):
+    with pytest.raises(MalformedInput, match="counts from 1"):
         Statement.decode(refresh[:34] + bytes(4) + refresh[38:])
     settle = SettleStatement(b"x" * 32, "TWD", b"x" * 32, ((1, b"x" * 48), (2, b"x" * 48)))
     data = bytearray(settle.encode())
     data[-49] = 1
     with pytest.raises(MalformedInput, match="increase strictly"):
         Statement.decode(bytes(data))
-    for kind in (0, 11, 255):
+    for kind in (0, 15, 255):
         with pytest.raises(MalformedInput, match="unknown kind"):
             Statement.decode(bytes((1, kind)) + bytes(50))
-    close = PeriodStatement(b"x" * 32, 1, PeriodAction.CLOSE).encode()
-    with pytest.raises(MalformedInput, match="action"):
-        Statement.decode(close[:-1] + b"\3")
+    for close in (
+        PeriodStatement(b"x" * 32, 1, KeyAction.CLOSE).encode(),
+        CredentialKeyStatement(b"x" * 32, b"x" * 32, 1, KeyAction.CLOSE).encode(),
+    ):
+        with pytest.raises(MalformedInput, match="action"):
+            Statement.decode(close[:-1] + b"\3")
 
 
 def test_memo_and_evidence_lengths() -> None:
@@ -193,7 +217,7 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
         Kind.ISSUER: IssuerStatement(b"x" * 48, "a"),
         Kind.MERCHANT: MerchantStatement(b"x" * 48, "a"),
         Kind.TERMS: TermsStatement(b"x" * 32, b"t"),
-        Kind.PERIOD: PeriodStatement(b"x" * 32, 1, PeriodAction.CLOSE),
+        Kind.PERIOD: PeriodStatement(b"x" * 32, 1, KeyAction.CLOSE),
         Kind.OPEN: OpenStatement(b"x" * 32, 1, b"x" * 48, b"x" * 48),
         Kind.SPEND: SpendStatement(
             b"x" * 32, 1, b"x" * 32, b"x" * 48, b"x" * 48, b"x" * 32, b"x" * 32, 1
@@ -202,9 +226,13 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
         Kind.UPDATE: UpdateStatement(b"x" * 32, 1, b"x" * 32, b"x" * 48, b"x" * 48),
         Kind.STATEMENT: BillingStatement(b"x" * 32, 1, b"x" * 32, b"x" * 48, b"x" * 48, b"x" * 48),
         Kind.SETTLE: SettleStatement(b"x" * 32, "TWD", b"x" * 32, ((1, b"x" * 48),)),
+        Kind.SCHEMA: SchemaStatement(b"x" * 32, b"s"),
+        Kind.CREDENTIAL_KEY: CredentialKeyStatement(b"x" * 32, b"x" * 32, 1, KeyAction.CLOSE),
+        Kind.REVOCATIONS: RevocationStatement(b"x" * 32, b"x" * 32, 1, 1, b"x" * 32),
+        Kind.RECORDS: RecordsStatement(b"x" * 32, b"x" * 32),
     }
-    count = {Kind.ISSUER: 2, Kind.MERCHANT: 2, Kind.TERMS: 1, Kind.PERIOD: 1, Kind.OPEN: 1}
-    signatures = count.get(kind, 0)
+    count = {Kind.ISSUER: 2, Kind.MERCHANT: 2, Kind.OPEN: 1}
+    signatures = count.get(kind, int(kind.is_registration))
     proof = b"" if kind.is_registration else b"proof"
     statement, memo = samples[kind], bytes(kind.memo_bytes)
     evidence = bytes(96 * signatures) + proof
@@ -258,12 +286,15 @@ def test_digests_are_separated() -> None:
         digests.merchant_id(b"", b"x"), digests.terms_hash(b"", b"", b"x"),
         digests.registration_digest(b"", b"x"), digests.countersignature_digest(b"", b"x"),
         digests.approval_digest(b"", b"x", b""), digests.settle_context(b"", b"x"),
-        digests.payee_hash(b"x"),
+        digests.payee_hash(b"x"), digests.schema_hash(b"x"),
     }  # fmt: skip
-    assert len(found) == 11
+    assert len(found) == 12
     assert digests.evidence_hash(b"ab", b"c") != digests.evidence_hash(b"a", b"bc")
     assert digests.engine_context(b"ab", b"c") != digests.engine_context(b"a", b"bc")
     assert len(digests.token_header(bytes(32), 1, bytes(32), 7)) == 70
+    ids = bytes(32), b"i" * 32, b"s" * 32
+    assert digests.credential_header(*ids, 7) == b"\2" + b"".join(ids) + b"\0\0\0\7"
+    assert digests.gap_header(*ids, 7, 8) == b"\3" + b"".join(ids) + b"\0\0\0\7\0\0\0\x08"
     assert digests.value_label(bytes(32), "TWD") == b"value" + bytes(32) + b"\3TWD"
     payout = digests.payout_hash(bytes(32), 5, bytes(32), "ref")
     assert payout != digests.payout_hash(bytes(32), 6, bytes(32), "ref")

@@ -231,6 +231,7 @@ def test_adjustment_of_a_document() -> None:
         minimum_minor=0,
         arrears_minor=0,
         issued_ms=0,
+        nonce=bytes(32),
         signature=bytes(96),
     )
     assert document.adjustment_minor == 300 + 20 - 100 - 7 - 5 + 2 - 50

@@ -16,8 +16,8 @@ from zkcredit import digests
 from zkcredit.entries import (
     Entry,
     IssuerStatement,
+    KeyAction,
     Kind,
-    PeriodAction,
     PeriodStatement,
     Submission,
     TermsStatement,
@@ -138,7 +138,7 @@ def test_a_bad_proof_does_not_shadow_a_good_one(world: World) -> None:
 def test_signatures_of_registrations_are_checked(world: World) -> None:
     other = bls_key("somebody else")
     terms = TermsStatement(world.issuer_id, Terms(currency="USD").encode())
-    period = PeriodStatement(world.terms_hash, 2, PeriodAction.OPEN, tag("key", 96))
+    period = PeriodStatement(world.terms_hash, 2, KeyAction.OPEN, tag("key", 96))
     shop = world.merchant("shop")
     no_possession = Submission(shop.statement, other.prove_possession() + shop.evidence[96:])
     bad = [
@@ -176,7 +176,7 @@ def test_one_batch_may_build_on_itself(calls: SimpleNamespace) -> None:
         for number in (1, 2):
             key = tag(("bbs", number), 96)
             statements.append(
-                PeriodStatement(world.terms_hash, number, PeriodAction.OPEN, key)  # type: ignore[arg-type]
+                PeriodStatement(world.terms_hash, number, KeyAction.OPEN, key)  # type: ignore[arg-type]
             )
         batch = [world.registration(item) for item in statements]
         batch += [world.merchant("a"), world.merchant("b"), world.merchant("a")]

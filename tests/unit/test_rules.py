@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from ledgerkit import ASSET, SIGN_WITHIN_MS, Clock, World, bls_key, payee_key, stub_engine, tag
 
+from zkcredit import digests
+from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.entries import (
+    CredentialKeyStatement,
     IssuerStatement,
+    KeyAction,
     MerchantStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
     Statement,
     TermsStatement,
 )
@@ -58,30 +64,156 @@ def test_registrations(world: World) -> None:
 def test_periods(world: World) -> None:
     ledger, terms = world.ledger, world.terms_hash
 
-    def period(number: int, action: PeriodAction, key: object = "k") -> Callable[[], Statement]:
-        bbs_key = tag(("bbs", key), 96) if action == PeriodAction.OPEN else b""
+    def period(number: int, action: KeyAction, key: object = "k") -> Callable[[], Statement]:
+        bbs_key = tag(("bbs", key), 96) if action == KeyAction.OPEN else b""
         return lambda: world.register(PeriodStatement(terms, number, action, bbs_key))
 
-    refused("period-order", period(1, PeriodAction.OPEN), ledger)
-    refused("period-order", period(3, PeriodAction.OPEN), ledger)
-    refused("period-order", period(1, PeriodAction.CLOSE), ledger)
-    refused("unknown-period", period(2, PeriodAction.CLOSE), ledger)
+    refused("period-order", period(1, KeyAction.OPEN), ledger)
+    refused("period-order", period(3, KeyAction.OPEN), ledger)
+    refused("period-order", period(1, KeyAction.CLOSE), ledger)
+    refused("unknown-period", period(2, KeyAction.CLOSE), ledger)
     used = ledger.registry.period(terms, 1).bbs_key
-    reuse = PeriodStatement(terms, 2, PeriodAction.OPEN, used)
+    reuse = PeriodStatement(terms, 2, KeyAction.OPEN, used)
     refused("key-reuse", lambda: world.register(reuse), ledger)
     refused(
         "unknown-terms",
-        lambda: world.register(PeriodStatement(tag("none"), 1, PeriodAction.OPEN, used)),
+        lambda: world.register(PeriodStatement(tag("none"), 1, KeyAction.OPEN, used)),
         ledger,
     )
     world.open_period()
-    period(1, PeriodAction.CLOSE)()
+    period(1, KeyAction.CLOSE)()
     assert ledger.registry.period(terms, 1).closed
     assert ledger.registry.current_period(terms) == 2
     first = ledger.size
-    period(1, PeriodAction.CLOSE)()  # the same statement again is the same entry
+    period(1, KeyAction.CLOSE)()  # the same statement again is the same entry
     assert ledger.size == first
-    refused("period-order", period(2, PeriodAction.CLOSE), ledger)
+    refused("period-order", period(2, KeyAction.CLOSE), ledger)
+
+
+def publish(world: World, name: str, *, revocable: bool = True) -> Schema:
+    schema = Schema(name, "test", revocable, (Field("word", "word", FieldType.TEXT),))
+    world.register(SchemaStatement(world.issuer_id, schema.encode()))
+    return schema
+
+
+def second_issuer(world: World) -> bytes:
+    statement = IssuerStatement(bls_key("second").public_key, "Registrar")
+    world.register(statement, bls_key("second"))
+    return digests.issuer_id(world.ledger.ledger_id, statement.encode())
+
+
+def test_schemas(world: World) -> None:
+    ledger = world.ledger
+    schema = publish(world, "member")
+    found = ledger.registry.schema(schema.hash)
+    assert (found.schema, found.issuer_id) == (schema, world.issuer_id)
+    assert (found.hash, found.index) == (schema.hash, ledger.size - 1)
+    assert ledger.registry.find_schema("member") == [found]
+    assert ledger.registry.find_schema("other") == []
+    unknown = SchemaStatement(tag("nobody"), schema.encode())
+    refused("unknown-issuer", lambda: world.register(unknown), ledger)
+    copied = SchemaStatement(second_issuer(world), schema.encode())
+    refused("duplicate-schema", lambda: world.register(copied, bls_key("second")), ledger)
+    for bad in (b"\1not a schema", schema.encode() + b"\0"):
+        with pytest.raises(MalformedInput):
+            world.register(SchemaStatement(world.issuer_id, bad))
+    other = Schema("other", "test", True, schema.fields)
+    statement = SchemaStatement(world.issuer_id, other.encode())
+    refused("bad-signature", lambda: world.register(statement, bls_key("second")), ledger)
+
+
+def test_credential_keys(world: World) -> None:
+    ledger, schema = world.ledger, publish(world, "member")
+    issuer_id = world.issuer_id
+
+    def key(number: int, action: KeyAction, **changes: bytes) -> Callable[[], Statement]:
+        bbs_key = tag(("credentials", number), 96) if action == KeyAction.OPEN else b""
+        values = {"issuer_id": issuer_id, "schema_hash": schema.hash, "bbs_key": bbs_key}
+        return lambda: world.register(
+            CredentialKeyStatement(number=number, action=action, **values | changes)
+        )
+
+    opened, closed = KeyAction.OPEN, KeyAction.CLOSE
+    assert ledger.registry.current_credential_key(issuer_id, schema.hash) == 0
+    refused("unknown-issuer", key(1, opened, issuer_id=tag("nobody")), ledger)
+    refused("unknown-schema", key(1, opened, schema_hash=tag("nothing")), ledger)
+    refused("key-order", key(2, opened), ledger)
+    of_period = ledger.registry.period(world.terms_hash, 1).bbs_key
+    refused("key-reuse", key(1, opened, bbs_key=of_period), ledger)
+    key(1, opened)()
+    first = ledger.registry.credential_key(issuer_id, schema.hash, 1)
+    assert (first.number, first.bbs_key) == (1, tag(("credentials", 1), 96))
+    assert (first.index, first.closed, first.epoch) == (ledger.size - 1, False, 0)
+    refused("key-order", key(1, opened, bbs_key=tag("new", 96)), ledger)
+    refused("key-reuse", key(2, opened, bbs_key=first.bbs_key), ledger)
+    reuse = PeriodStatement(world.terms_hash, 2, opened, first.bbs_key)
+    refused("key-reuse", lambda: world.register(reuse), ledger)
+    refused("unknown-credential-key", key(2, closed), ledger)
+    key(2, opened)()
+    assert ledger.registry.current_credential_key(issuer_id, schema.hash) == 2
+    key(1, closed)()
+    keys = ledger.registry.credential_keys_of(issuer_id)[schema.hash]
+    assert [item.closed for item in keys] == [True, False]
+    assert ledger.registry.credential_keys_of(tag("nobody")) == {}
+    again = CredentialKeyStatement(issuer_id, schema.hash, 1, closed)
+    with pytest.raises(Refused, match="closed already"):
+        rules.check(again, 0, ledger.registry, _Nothing())
+
+
+def test_revocation_lists(world: World) -> None:
+    ledger, schema = world.ledger, publish(world, "member")
+    eternal = publish(world, "eternal", revocable=False)
+    for item in (schema, eternal):
+        bbs_key = tag(("credentials", item.name), 96)
+        world.register(
+            CredentialKeyStatement(world.issuer_id, item.hash, 1, KeyAction.OPEN, bbs_key)
+        )
+
+    def revoke(epoch: int, **changes: object) -> Callable[[], Statement]:
+        values = {"issuer_id": world.issuer_id, "schema_hash": schema.hash, "number": 1}
+        values |= {"list_hash": tag(("list", epoch)), "epoch": epoch}
+        return lambda: world.register(RevocationStatement(**values | changes))  # type: ignore[arg-type]
+
+    refused("unknown-issuer", revoke(1, issuer_id=tag("nobody")), ledger)
+    refused("unknown-schema", revoke(1, schema_hash=tag("nothing")), ledger)
+    refused("unknown-credential-key", revoke(1, number=2), ledger)
+    refused("not-revocable", revoke(1, schema_hash=eternal.hash), ledger)
+    refused("epoch-order", revoke(2), ledger)
+    revoke(1)()
+    revoke(2)()
+    refused("epoch-order", revoke(2, list_hash=tag("another")), ledger)
+    key = ledger.registry.credential_key(world.issuer_id, schema.hash, 1)
+    assert (key.epoch, key.list_hash) == (2, tag(("list", 2)))
+    assert ledger.registry.attachments == {tag(("list", 1)), tag(("list", 2))}
+
+
+def test_anchored_records(world: World) -> None:
+    ledger = world.ledger
+    statement = RecordsStatement(world.issuer_id, tag("root"))
+    world.register(statement)
+    assert ledger.registry.records == {(world.issuer_id, tag("root")): ledger.size - 1}
+    unknown = RecordsStatement(tag("nobody"), tag("root"))
+    refused("unknown-issuer", lambda: world.register(unknown), ledger)
+    with pytest.raises(Refused, match="duplicate-records"):
+        rules.check(statement, 0, ledger.registry, _Nothing())
+    world.register(RecordsStatement(second_issuer(world), tag("root")), bls_key("second"))
+
+
+def test_publications_in_one_batch(world: World) -> None:
+    """Each may depend on the one before it."""
+    schema = Schema("member", "member", True, (Field("word", "word", FieldType.TEXT),))
+    ids = world.issuer_id, schema.hash
+    statements = [
+        SchemaStatement(world.issuer_id, schema.encode()),
+        CredentialKeyStatement(*ids, 1, KeyAction.OPEN, tag("first", 96)),
+        CredentialKeyStatement(*ids, 2, KeyAction.OPEN, tag("second", 96)),
+        RevocationStatement(*ids, 2, 1, tag("list")),
+        RevocationStatement(*ids, 2, 2, tag("newer")),
+        RecordsStatement(world.issuer_id, tag("root")),
+    ]
+    before = world.ledger.size
+    world.ledger.submit_many([world.registration(statement) for statement in statements])
+    assert [entry.statement for _, entry in world.ledger.entries(before)] == statements
 
 
 def test_duplicate_terms_and_closed_twice_in_the_pure_rules(world: World) -> None:
@@ -92,7 +224,7 @@ def test_duplicate_terms_and_closed_twice_in_the_pure_rules(world: World) -> Non
     with pytest.raises(Refused, match="duplicate-terms"):
         rules.check(again, 0, registry, index)
     world.open_period()
-    close = PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE)
+    close = PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE)
     world.register(close)
     with pytest.raises(Refused, match="closed already"):
         rules.check(close, 0, world.ledger.registry, index)
@@ -129,7 +261,7 @@ def test_the_open_period_alone_can_spend(world: World) -> None:
     refused("unknown-terms", lambda: world.submit(world.spend("a", terms_hash=tag("none"))), ledger)
     world.submit(world.billing("d", 1))
     refused("already-spent", lambda: world.submit(world.refresh("d")), ledger)
-    world.register(PeriodStatement(world.terms_hash, 1, PeriodAction.CLOSE))
+    world.register(PeriodStatement(world.terms_hash, 1, KeyAction.CLOSE))
     refused("period-closed", lambda: world.submit(world.billing("e", 1)), ledger)
 
 

@@ -144,6 +144,7 @@ def _reference_audit(
     out.table(("kind", "entries", "proofs and signatures verified"), rows, right=(1, 2))
     if report.unanswered:
         out.line(f"{report.unanswered} entries wait for a lender.")
+    _print_missing(session, report.attachments_missing)
 
 
 def _json(report: AuditReport) -> dict[str, Any]:
@@ -175,6 +176,7 @@ def _json(report: AuditReport) -> dict[str, Any]:
         ],
         "uncovered_claims": report.uncovered_claims,
         "uncovered_bills": report.uncovered_bills,
+        "attachments_missing": report.attachments_missing,
         "verify_us_per_purchase": report.verify_us_per_purchase,
         "wall_s": report.wall_s,
     }
@@ -211,3 +213,9 @@ def _print(session: Session, report: AuditReport) -> None:
         )
     if report.unanswered:
         out.line(f"{report.unanswered} entries wait for a lender; {report.faults_count} overdue.")
+    _print_missing(session, report.attachments_missing)
+
+
+def _print_missing(session: Session, attachments: int) -> None:
+    if attachments:
+        session.output.line(f"{attachments} files that entries name are missing beside the log.")

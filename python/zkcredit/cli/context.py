@@ -67,8 +67,14 @@ class Profile:
             self._read()
 
     def _read(self) -> None:
+        from zkcredit.messages import load_json
+
+        damaged = f"{self._path} is damaged: remove it and use --ledger"
         try:
-            data = json.loads(self._path.read_bytes())
+            data = load_json(self._path.read_bytes(), "a profile")
+        except MalformedInput:
+            raise MalformedInput(damaged) from None
+        try:
             if data["type"] != PROFILE_TYPE:
                 found = data["type"]
                 raise MalformedInput(f"{self._path}: expected {PROFILE_TYPE}, found {found!r}")
@@ -78,8 +84,8 @@ class Profile:
                 bytes.fromhex(data["root"]),
             )
             self.size = int(data["size"])
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise MalformedInput(f"{self._path} is damaged: remove it and use --ledger") from None
+        except (KeyError, TypeError, ValueError):
+            raise MalformedInput(damaged) from None
 
     def check(self, ledger: Operator) -> None:
         """StateConflict for another ledger, CheckFailed for one that was rolled back."""

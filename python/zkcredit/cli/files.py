@@ -14,9 +14,9 @@ from zkcredit.errors import CallerError, MalformedInput, StoreError
 if TYPE_CHECKING:
     from zkcredit.cli.output import Output
     from zkcredit.ledger.genesis import Genesis
-    from zkcredit.messages import _Message
+    from zkcredit.messages import Message
 
-    _T = TypeVar("_T", bound=_Message)
+    _T = TypeVar("_T", bound=Message)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _GENESIS_BYTES = 4096
@@ -93,7 +93,7 @@ def write_bytes(target: str, data: bytes) -> None:
     replace_file(path, data)
 
 
-def write_message(output: Output, target: str, message: _Message, next_step: str) -> None:
+def write_message(output: Output, target: str, message: Message, next_step: str) -> None:
     """Writes a message; the next step is told on standard error."""
     from zkcredit.messages import encode_message
 
@@ -105,7 +105,7 @@ def write_message(output: Output, target: str, message: _Message, next_step: str
 
 
 def write_messages(
-    output: Output, target: str, messages: Sequence[_Message], next_step: str
+    output: Output, target: str, messages: Sequence[Message], next_step: str
 ) -> None:
     """One file for each message: ``a.json``, ``a-2.json`` …"""
     from zkcredit.messages import encode_message

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from zkcredit.errors import CallerError, MalformedInput, Refused
-from zkcredit.messages import Hex32, HexBytes, _Message
+from zkcredit.messages import Hex32, HexBytes, Message
 
 if TYPE_CHECKING:
     from zkcredit.entries import Submission
 
 
-class SubmissionFile(_Message, frozen=True, kw_only=True, tag="zkcredit/submission/1"):
+class SubmissionFile(Message, frozen=True, kw_only=True, tag="zkcredit/submission/1"):
     """Anybody → ledger: statement, evidence and memo; nothing in it is secret."""
 
     ledger_id: Hex32

@@ -64,7 +64,7 @@ class LedgerView(Protocol):
 
     @property
     def registry(self) -> Registry:
-        """Issuers, terms, periods and merchants as of now."""
+        """Who is registered and what issuers have published, as of now."""
         ...
 
     @property
@@ -130,6 +130,17 @@ class LedgerView(Protocol):
 
     def count(self, kind: Kind, terms_hash: bytes, period: int) -> int:
         """Number of entries of a step of a line under these terms in this period."""
+        ...
+
+    def attach(self, data: bytes) -> bytes:
+        """Stores a file of up to 64 MiB that an entry names; returns its BLAKE3 hash.
+
+        Refused ``unknown-attachment`` before an entry names that hash; may be repeated.
+        """
+        ...
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash, None if it is not here; MalformedInput if damaged."""
         ...
 
     def checkpoint(self) -> str:

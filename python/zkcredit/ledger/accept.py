@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
     from zkcredit.ledger.store import Changes, Store
 
+_COUNTED = (Kind.PERIOD, Kind.CREDENTIAL_KEY, Kind.REVOCATIONS)
+
 
 @dataclass(slots=True, eq=False)
 class Candidate:
@@ -61,8 +63,9 @@ class Candidate:
 def waves(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
     """Cuts a batch where something may depend on a registration before it.
 
-    Registrations of one kind go together, each period alone, and everything
-    that carries a proof goes together.
+    Registrations of one kind go together, but those that count up (periods,
+    credential keys, revocation lists) each alone; all that carries a proof goes
+    together.
     """
     wave: list[Candidate] = []
     for candidate in candidates:
@@ -70,7 +73,7 @@ def waves(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
         if wave:
             last = wave[-1].statement.KIND
             same = kind == last if kind.is_registration else not last.is_registration
-            if not same or kind is Kind.PERIOD:
+            if not same or kind in _COUNTED:
                 yield wave
                 wave = []
         wave.append(candidate)

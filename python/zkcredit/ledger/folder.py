@@ -1,6 +1,7 @@
 """The files of a ledger folder: ``genesis``, ``operator.key`` and ``checkpoint``.
 
-The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`.
+The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`, the
+folder ``attachments`` to :mod:`zkcredit.ledger.attachments`.
 All errors of the file system become StoreError.
 """
 
@@ -26,6 +27,7 @@ DATABASE = "ledger.db"
 GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
+ATTACHMENTS = "attachments"
 _KEY_VERSION = 2
 _BLS_CONTEXT = b"operator"
 
@@ -114,8 +116,8 @@ def remove_file(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def make_folders(folder: Path) -> None:
-    """Makes a folder and its parents; each new name is durable."""
+def make(folder: Path) -> None:
+    """Makes ``folder`` and its parents durably, if they are not there; raises StoreError."""
     with _mapped(folder):
         missing = [place for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -184,7 +184,16 @@ def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
     """Raises CheckFailed unless ``leaf`` (its hash) is at ``index`` of the tree with ``root``."""
-    _check_hashes(leaf, root, *proof)
+    if inclusion_root(leaf, index, size, proof) != root:
+        raise CheckFailed("inclusion proof does not lead to the root")
+
+
+def inclusion_root(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """Root of the tree of ``size`` leaves in which ``proof`` puts ``leaf`` at ``index``.
+
+    CheckFailed if the proof does not have the length that index and size say.
+    """
+    _check_hashes(leaf, *proof)
     if not 0 <= index < size:
         raise CheckFailed(f"entry {index} is not in a tree of {size} entries")
     node, position, last = leaf, index, size - 1
@@ -198,8 +207,9 @@ def verify_inclusion(
         else:
             node = node_hash(node, sibling)
         position, last = position >> 1, last >> 1
-    if last or node != root:
-        raise CheckFailed("inclusion proof does not lead to the root")
+    if last:
+        raise CheckFailed("inclusion proof is too short")
+    return node
 
 
 def verify_consistency(

@@ -31,6 +31,7 @@ from zkcredit.errors import (
 )
 from zkcredit.ledger import OwedReply, Receipt, accept, folder, log, rules, verify
 from zkcredit.ledger.accept import BatchIndex, Candidate
+from zkcredit.ledger.attachments import Attachments
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, Note, VerifierKey
 from zkcredit.ledger.registry import Registry
@@ -59,6 +60,8 @@ class Operator:
         path: Path | None,
         keys: folder.OperatorKeys | None,
         clock: Callable[[], int] | None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self._store = store
         self._genesis = genesis
@@ -69,6 +72,8 @@ class Operator:
         self._registry = Registry(self._ledger_id)
         self._registered = 0
         self._published: str | None = None
+        place = None if path is None else path / folder.ATTACHMENTS
+        self._attachments = Attachments(place, read_only=read_only)
 
     @classmethod
     def create(
@@ -113,7 +118,7 @@ class Operator:
         if store.genesis() != genesis.encode():
             store.close()
             raise MalformedInput(f"{place}: genesis and database are of different ledgers")
-        return cls(store, genesis, place, None, clock)
+        return cls(store, genesis, place, None, clock, read_only=read_only)
 
     def close(self) -> None:
         """Closes the database; safe to repeat."""
@@ -137,7 +142,7 @@ class Operator:
 
     @property
     def registry(self) -> Registry:
-        """Issuers, terms, periods and merchants as of now."""
+        """Who is registered and what issuers have published, as of now."""
         with self._store.lock:
             for index, data in self._store.registrations(self._registered):
                 self._registry.apply(index, Entry.decode(data).statement)
@@ -329,6 +334,14 @@ class Operator:
         """Number of entries of a step of a line under these terms in this period."""
         terms = self.registry.published(terms_hash).index
         return self._store.count(terms, period, int(kind))
+
+    def attach(self, data: bytes) -> bytes:
+        """Stores a file that an entry names; see :meth:`Attachments.add`."""
+        return self._attachments.add(data, self.registry.attachments)
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash; see :meth:`Attachments.get`."""
+        return self._attachments.get(digest)
 
     # --- replies of issuers --------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The registry: issuers, terms, periods and merchants as the log's entries say.
+"""The registry: who is registered and what issuers have published, as the log's entries say.
 
 A pure view. Entries are applied in log order by :meth:`Registry.apply` after
 the rules have accepted them; nothing here reads a file or a clock.
@@ -6,21 +6,27 @@ the rules have accepted them; nothing here reads a file or a clock.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zkcredit import digests
 from zkcredit.entries import (
+    CredentialKeyStatement,
     IssuerStatement,
+    KeyAction,
     MerchantStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
     Statement,
     TermsStatement,
 )
 from zkcredit.errors import Refused
 
 if TYPE_CHECKING:
+    from zkcredit.credentials.schema import Schema
     from zkcredit.terms import Terms
 
 
@@ -66,6 +72,44 @@ class Period:
     closed: bool = False
 
 
+class PublishedSchema:
+    """A schema on the ledger; :attr:`schema` decodes it on first use."""
+
+    __slots__ = ("_schema", "encoded", "hash", "index", "issuer_id")
+
+    def __init__(self, schema_hash: bytes, issuer_id: bytes, encoded: bytes, index: int) -> None:
+        self.hash = schema_hash
+        self.issuer_id = issuer_id
+        self.encoded = encoded
+        self.index = index
+        self._schema: Schema | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The decoded schema; raises MalformedInput."""
+        if self._schema is None:
+            from zkcredit.credentials.schema import Schema
+
+            self._schema = Schema.decode(self.encoded)
+        return self._schema
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialKey:
+    """A key (96 bytes) under which an issuer signs credentials of one schema.
+
+    ``index`` is the entry that opened it. ``epoch`` and ``list_hash`` are those of
+    its newest revocation list, 0 and empty before the first.
+    """
+
+    number: int
+    bbs_key: bytes
+    index: int
+    closed: bool = False
+    epoch: int = 0
+    list_hash: bytes = b""
+
+
 class Registry:
     """Everything registered on one ledger up to :attr:`size` entries."""
 
@@ -79,6 +123,10 @@ class Registry:
         self.merchant_keys: set[bytes] = set()
         self.bbs_keys: set[bytes] = set()
         self._current: dict[bytes, int] = {}
+        self.schemas: dict[bytes, PublishedSchema] = {}
+        self.attachments: set[bytes] = set()
+        self.records: dict[tuple[bytes, bytes], int] = {}
+        self._credential_keys: dict[tuple[bytes, bytes], list[CredentialKey]] = {}
 
     def issuer(self, issuer_id: bytes) -> Party:
         """The issuer of this identifier, or Refused ``unknown-issuer``."""
@@ -116,6 +164,38 @@ class Registry:
         """All terms of one issuer in log order."""
         return [item for item in self.terms.values() if item.issuer_id == issuer_id]
 
+    def schema(self, schema_hash: bytes) -> PublishedSchema:
+        """The schema of this hash, or Refused ``unknown-schema``."""
+        found = self.schemas.get(schema_hash)
+        if found is None:
+            raise Refused("unknown-schema", f"no schema {schema_hash.hex()} on this ledger")
+        return found
+
+    def find_schema(self, name: str) -> list[PublishedSchema]:
+        """All schemas of this name in log order; names need not be unique."""
+        return [item for item in self.schemas.values() if item.schema.name == name]
+
+    def credential_key(self, issuer_id: bytes, schema_hash: bytes, number: int) -> CredentialKey:
+        """A credential key that was opened, or Refused ``unknown-credential-key``."""
+        keys = self._credential_keys.get((issuer_id, schema_hash), [])
+        if not 1 <= number <= len(keys):
+            raise Refused(
+                "unknown-credential-key", f"this issuer has no key {number} for this schema"
+            )
+        return keys[number - 1]
+
+    def current_credential_key(self, issuer_id: bytes, schema_hash: bytes) -> int:
+        """Number of the newest key of an issuer for a schema, 0 before the first."""
+        return len(self._credential_keys.get((issuer_id, schema_hash), []))
+
+    def credential_keys_of(self, issuer_id: bytes) -> dict[bytes, tuple[CredentialKey, ...]]:
+        """All credential keys of one issuer in order, by schema hash."""
+        return {
+            schema_hash: tuple(keys)
+            for (owner, schema_hash), keys in self._credential_keys.items()
+            if owner == issuer_id
+        }
+
     def copy(self) -> Registry:
         """An independent view with the same content (records are shared, being constant)."""
         twin = Registry(self.ledger_id)
@@ -123,30 +203,60 @@ class Registry:
         twin.terms, twin.periods = dict(self.terms), dict(self.periods)
         twin.issuer_keys, twin.merchant_keys = set(self.issuer_keys), set(self.merchant_keys)
         twin.bbs_keys, twin._current = set(self.bbs_keys), dict(self._current)
+        twin.schemas, twin.records = dict(self.schemas), dict(self.records)
+        twin.attachments = set(self.attachments)
+        twin._credential_keys = {key: list(found) for key, found in self._credential_keys.items()}
         return twin
 
     def apply(self, index: int, statement: Statement) -> None:
         """Takes in the statement of an accepted entry; steps of lines change nothing."""
-        if isinstance(statement, IssuerStatement):
-            key = digests.issuer_id(self.ledger_id, statement.encode())
-            self.issuers[key] = Party(key, statement.bls_key, statement.name, index)
-            self.issuer_keys.add(statement.bls_key)
-        elif isinstance(statement, MerchantStatement):
-            key = digests.merchant_id(self.ledger_id, statement.encode())
-            self.merchants[key] = Party(key, statement.bls_key, statement.name, index)
-            self.merchant_keys.add(statement.bls_key)
-        elif isinstance(statement, TermsStatement):
-            key = digests.terms_hash(self.ledger_id, statement.issuer_id, statement.terms)
-            self.terms[key] = PublishedTerms(key, statement.issuer_id, statement.terms, index)
-        elif isinstance(statement, PeriodStatement):
-            self._apply_period(index, statement)
+        match statement:
+            case IssuerStatement():
+                key = digests.issuer_id(self.ledger_id, statement.encode())
+                self.issuers[key] = Party(key, statement.bls_key, statement.name, index)
+                self.issuer_keys.add(statement.bls_key)
+            case MerchantStatement():
+                key = digests.merchant_id(self.ledger_id, statement.encode())
+                self.merchants[key] = Party(key, statement.bls_key, statement.name, index)
+                self.merchant_keys.add(statement.bls_key)
+            case TermsStatement(issuer_id, terms):
+                key = digests.terms_hash(self.ledger_id, issuer_id, terms)
+                self.terms[key] = PublishedTerms(key, issuer_id, terms, index)
+            case PeriodStatement():
+                self._apply_period(index, statement)
+            case SchemaStatement(issuer_id, schema):
+                key = digests.schema_hash(schema)
+                self.schemas[key] = PublishedSchema(key, issuer_id, schema, index)
+            case CredentialKeyStatement():
+                self._apply_credential_key(index, statement)
+            case RevocationStatement():
+                self._change_key(statement, epoch=statement.epoch, list_hash=statement.list_hash)
+                self.attachments.add(statement.list_hash)
+            case RecordsStatement(issuer_id, root):
+                self.records[issuer_id, root] = index
 
     def _apply_period(self, index: int, statement: PeriodStatement) -> None:
         key = (statement.terms_hash, statement.period)
-        if statement.action == PeriodAction.OPEN:
+        if statement.action == KeyAction.OPEN:
             self.periods[key] = Period(statement.period, statement.bbs_key, index)
             self.bbs_keys.add(statement.bbs_key)
             self._current[statement.terms_hash] = statement.period
         else:
-            old = self.periods[key]
-            self.periods[key] = Period(old.number, old.bbs_key, old.index, closed=True)
+            self.periods[key] = dataclasses.replace(self.periods[key], closed=True)
+
+    def _apply_credential_key(self, index: int, statement: CredentialKeyStatement) -> None:
+        if statement.action == KeyAction.OPEN:
+            keys = self._credential_keys.setdefault(
+                (statement.issuer_id, statement.schema_hash), []
+            )
+            keys.append(CredentialKey(statement.number, statement.bbs_key, index))
+            self.bbs_keys.add(statement.bbs_key)
+        else:
+            self._change_key(statement, closed=True)
+
+    def _change_key(
+        self, statement: CredentialKeyStatement | RevocationStatement, **changes: Any
+    ) -> None:
+        keys = self._credential_keys[statement.issuer_id, statement.schema_hash]
+        place = statement.number - 1
+        keys[place] = dataclasses.replace(keys[place], **changes)

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 from zkcredit import digests
 from zkcredit.entries import (
     BillingStatement,
+    CredentialKeyStatement,
     IssuerStatement,
+    KeyAction,
     MerchantStatement,
     NullifyingStatement,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
     SettleStatement,
     SpendStatement,
     Statement,
@@ -72,22 +76,12 @@ class Index(Protocol):
 
 
 def check(statement: Statement, timestamp_ms: int, registry: Registry, index: Index) -> None:
-    """Raises Refused (or MalformedInput for unreadable terms) unless all rules hold.
+    """Raises Refused (or MalformedInput for an unreadable document) unless all rules hold.
 
     ``timestamp_ms`` is the time the entry gets. The same statement must not be
     on the ledger yet: idempotency is decided before the rules.
     """
     match statement:
-        case IssuerStatement():
-            if statement.bls_key in registry.issuer_keys:
-                raise Refused("duplicate-issuer", "an issuer with this key is registered")
-        case MerchantStatement():
-            if statement.bls_key in registry.merchant_keys:
-                raise Refused("duplicate-merchant-key", "a merchant with this key is registered")
-        case TermsStatement():
-            _check_terms(statement, registry)
-        case PeriodStatement():
-            _check_period(statement, registry)
         case OpenStatement():
             _require_current(statement, registry)
             if index.opened(statement.commitment) is not None:
@@ -103,13 +97,44 @@ def check(statement: Statement, timestamp_ms: int, registry: Registry, index: In
             _require_current(statement, registry)
             _require_unspent(statement, registry, index)
         case _:
-            raise CallerError(f"no rules for {type(statement).__name__}")
+            _check_registration(statement, registry)
 
 
 def check_timestamp(timestamp_ms: int, previous_ms: int) -> None:
     """Timestamps never decrease along the log."""
     if not previous_ms <= timestamp_ms < _MS_LIMIT:
         raise Refused("timestamps", f"timestamp {timestamp_ms} follows {previous_ms}")
+
+
+def _check_registration(statement: Statement, registry: Registry) -> None:
+    match statement:
+        case IssuerStatement():
+            if statement.bls_key in registry.issuer_keys:
+                raise Refused("duplicate-issuer", "an issuer with this key is registered")
+        case MerchantStatement():
+            if statement.bls_key in registry.merchant_keys:
+                raise Refused("duplicate-merchant-key", "a merchant with this key is registered")
+        case TermsStatement():
+            _check_terms(statement, registry)
+        case PeriodStatement():
+            _check_period(statement, registry)
+        case SchemaStatement():
+            _check_schema(statement, registry)
+        case CredentialKeyStatement():
+            _check_credential_key(statement, registry)
+        case RevocationStatement():
+            _check_revocations(statement, registry)
+        case RecordsStatement(issuer_id, root):
+            registry.issuer(issuer_id)
+            if (issuer_id, root) in registry.records:
+                raise Refused("duplicate-records", "these records are anchored already")
+        case _:
+            raise CallerError(f"no rules for {type(statement).__name__}")
+
+
+def _require_new_key(bbs_key: bytes, registry: Registry) -> None:
+    if bbs_key in registry.bbs_keys:
+        raise Refused("key-reuse", "this key was opened before")
 
 
 def _check_terms(statement: TermsStatement, registry: Registry) -> None:
@@ -125,16 +150,48 @@ def _check_terms(statement: TermsStatement, registry: Registry) -> None:
 def _check_period(statement: PeriodStatement, registry: Registry) -> None:
     registry.published(statement.terms_hash)
     current = registry.current_period(statement.terms_hash)
-    if statement.action == PeriodAction.OPEN:
+    if statement.action == KeyAction.OPEN:
         if statement.period != current + 1:
             raise Refused("period-order", f"the next period to open is {current + 1}")
-        if statement.bbs_key in registry.bbs_keys:
-            raise Refused("key-reuse", "this key was used for another period")
+        _require_new_key(statement.bbs_key, registry)
         return
     if registry.period(statement.terms_hash, statement.period).closed:
         raise Refused("period-order", f"period {statement.period} is closed already")
     if statement.period >= current:
         raise Refused("period-order", "a period closes after the next one has opened")
+
+
+def _check_schema(statement: SchemaStatement, registry: Registry) -> None:
+    from zkcredit.credentials.schema import Schema
+
+    registry.issuer(statement.issuer_id)
+    Schema.decode(statement.schema)
+    if digests.schema_hash(statement.schema) in registry.schemas:
+        raise Refused("duplicate-schema", "this schema is published already")
+
+
+def _check_credential_key(statement: CredentialKeyStatement, registry: Registry) -> None:
+    issuer_id, schema_hash = statement.issuer_id, statement.schema_hash
+    registry.issuer(issuer_id)
+    registry.schema(schema_hash)
+    if statement.action == KeyAction.CLOSE:
+        if registry.credential_key(issuer_id, schema_hash, statement.number).closed:
+            raise Refused("key-order", f"credential key {statement.number} is closed already")
+        return
+    following = registry.current_credential_key(issuer_id, schema_hash) + 1
+    if statement.number != following:
+        raise Refused("key-order", f"the next credential key to open is {following}")
+    _require_new_key(statement.bbs_key, registry)
+
+
+def _check_revocations(statement: RevocationStatement, registry: Registry) -> None:
+    issuer_id, schema_hash = statement.issuer_id, statement.schema_hash
+    registry.issuer(issuer_id)
+    if not registry.schema(schema_hash).schema.revocable:
+        raise Refused("not-revocable", "credentials of this schema are never revoked")
+    key = registry.credential_key(issuer_id, schema_hash, statement.number)
+    if statement.epoch != key.epoch + 1:
+        raise Refused("epoch-order", f"the next revocation list has epoch {key.epoch + 1}")
 
 
 def _require_current(

@@ -1,10 +1,11 @@
 """The log as static files that any web server can hand out (C2SP tlog-tiles).
 
-``checkpoint`` and ``tile/…`` are the standard's; beside them lie ``evidence/…``
-and ``reply/…``, bundles of 256 entries in the same numbering, which the standard
-knows nothing of: what proves the entries, and what the issuers answered. Every
-file is written under another name, synced and renamed; full tiles and bundles
-of the log never change, and other content in their place is a StateConflict.
+``checkpoint`` and ``tile/…`` are the standard's. Beside them lie what the standard
+knows nothing of: ``evidence/…`` and ``reply/…``, bundles of 256 entries in the same
+numbering, with what proves the entries and what the issuers answered, and
+``attachments/…``. Every file is written under another name, synced and renamed; full
+tiles and bundles of the log never change, and other content in their place is a
+StateConflict.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class StaticLog:
         Raises StateConflict if the folder holds another log or a newer state of
         this one (the ledger's file was rolled back), StoreError.
         """
-        folder.make_folders(self._path)
+        folder.make(self._path)
         self._add(folder.GENESIS, self._ledger.genesis.encode())
         before = self._published()
         text = self._ledger.checkpoint()
@@ -54,6 +55,10 @@ class StaticLog:
         self._write_tiles(start, head.size)
         self._write_bundles(start, head.size)
         self.publish_replies(head.size)
+        for digest in sorted(self._ledger.registry.attachments):
+            attached = self._ledger.attachment(digest)
+            if attached is not None:
+                self._add(_attachment_path(digest), attached)
         self._replace(folder.CHECKPOINT, text.encode())
         return head
 
@@ -129,7 +134,7 @@ class StaticLog:
         path = self._path / name
         if path.exists() and folder.read_file(path) == data:
             return
-        folder.make_folders(path.parent)
+        folder.make(path.parent)
         folder.write_file(path, data)
 
 
@@ -143,6 +148,10 @@ def _spans(start: int, size: int) -> Iterator[tuple[int, int, int]]:
 def bundle_path(kind: str, number: int, width: int = log.TILE_WIDTH) -> str:
     """Path of an ``evidence`` or ``reply`` bundle, numbered like the tiles."""
     return f"{kind}/{log.tile_path(0, number, width).removeprefix('tile/0/')}"
+
+
+def _attachment_path(digest: bytes) -> str:
+    return f"{folder.ATTACHMENTS}/{digest.hex()}"
 
 
 def encode_bundle(items: list[bytes]) -> bytes:
@@ -201,6 +210,10 @@ class StaticSource:
         """(index, encoded entry, evidence, memo, reply); None for what is not there."""
         for number, first, last in _spans(start, min(stop, self.size)):
             yield from self._bundle(number, first, last, start)
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file beside the log whose BLAKE3 hash is ``digest``, None if it is not there."""
+        return self._get(_attachment_path(digest))
 
     def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[_Record]:
         width = min(log.TILE_WIDTH, self.size - number * log.TILE_WIDTH)

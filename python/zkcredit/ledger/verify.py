@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 from zkcredit import digests
 from zkcredit.entries import (
     SIGNATURE_BYTES,
+    CredentialKeyStatement,
     IssuerStatement,
+    KeyAction,
     MerchantStatement,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
+    RecordsStatement,
+    RevocationStatement,
+    SchemaStatement,
     Statement,
     Submission,
     TermsStatement,
@@ -27,6 +31,10 @@ from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused, 
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
+
+_PUBLICATIONS = (
+    TermsStatement, SchemaStatement, CredentialKeyStatement, RevocationStatement, RecordsStatement,
+)  # fmt: skip
 
 
 class Batch:
@@ -82,16 +90,18 @@ class Batch:
         key = registration_key(self._registry, statement)
         if len(signatures) == 2:
             self._possessions.append((position, (key, signatures[0])))
-        if isinstance(statement, PeriodStatement) and statement.action == PeriodAction.OPEN:
-            self._check_bbs_key(statement)
+        self._check_bbs_key(statement)
         message = digests.registration_digest(ledger_id, encoded)
         self._signatures.append((position, (key, message, signatures[-1])))
 
-    def _check_bbs_key(self, statement: PeriodStatement) -> None:
-        """Raises MalformedInput unless the key is a point that can sign."""
+    def _check_bbs_key(self, statement: Statement) -> None:
+        """Raises MalformedInput unless a key that is opened is a point that can sign."""
         from zkcredit import _native
 
-        _native.check_issuer_key(statement.bbs_key)
+        if not isinstance(statement, PeriodStatement | CredentialKeyStatement):
+            return
+        if statement.action == KeyAction.OPEN:
+            _native.check_issuer_key(statement.bbs_key)
 
     def run(self) -> dict[int, ZkCreditError]:
         """Verifies everything; returns an error for every position that was refused."""
@@ -110,10 +120,10 @@ def registration_key(registry: Registry, statement: Statement) -> bytes:
     """The BLS key that must sign a registration; raises Refused ``unknown-…``."""
     if isinstance(statement, IssuerStatement | MerchantStatement):
         return statement.bls_key
-    if isinstance(statement, TermsStatement):
-        return registry.issuer(statement.issuer_id).bls_key
-    assert isinstance(statement, PeriodStatement)
-    return registry.issuer(registry.published(statement.terms_hash).issuer_id).bls_key
+    if isinstance(statement, PeriodStatement):
+        return registry.issuer(registry.published(statement.terms_hash).issuer_id).bls_key
+    assert isinstance(statement, _PUBLICATIONS)
+    return registry.issuer(statement.issuer_id).bls_key
 
 
 def _collect(

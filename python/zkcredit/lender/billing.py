@@ -7,6 +7,7 @@ answers a statement with a signed document and an adjusted token.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -330,6 +331,7 @@ def _bill(desk: Desk, case: _Case) -> BillingDocument:
         minimum_minor=figures.minimum_minor,
         arrears_minor=figures.arrears_minor,
         issued_ms=desk.clock(),
+        nonce=secrets.token_bytes(32),
     )
     account.balance_minor = figures.balance_minor
     account.minimum_minor = figures.minimum_minor

@@ -14,8 +14,8 @@ from zkcredit import digests
 from zkcredit.clock import system_clock
 from zkcredit.entries import (
     IssuerStatement,
+    KeyAction,
     OpenStatement,
-    PeriodAction,
     PeriodStatement,
     RefreshStatement,
     SpendStatement,
@@ -153,7 +153,7 @@ class Lender:
         self._product(ledger, terms_hash)
         period = ledger.registry.current_period(terms_hash) + 1
         key = self._desk.keys.period_key(terms_hash, period).public_key
-        self._submit(ledger, PeriodStatement(terms_hash, period, PeriodAction.OPEN, key))
+        self._submit(ledger, PeriodStatement(terms_hash, period, KeyAction.OPEN, key))
         return period
 
     def close_period(self, ledger: LedgerView, terms_hash: bytes, period: int) -> list[Account]:
@@ -166,7 +166,7 @@ class Lender:
         """
         self._product(ledger, terms_hash)
         self._check_owed(ledger, terms_hash, period)
-        self._submit(ledger, PeriodStatement(terms_hash, period, PeriodAction.CLOSE))
+        self._submit(ledger, PeriodStatement(terms_hash, period, KeyAction.CLOSE))
         absent = [
             account
             for account in self.accounts()

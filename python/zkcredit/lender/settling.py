@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.entries import SettleStatement, SpendStatement, Statement
-from zkcredit.errors import MalformedInput, ProofRefused, Refused
+from zkcredit.errors import MalformedInput, Refused
 from zkcredit.lender.desk import check_entries
 from zkcredit.messages import (
     BillingDocument,
@@ -14,6 +14,7 @@ from zkcredit.messages import (
     SettlementOpening,
     Totals,
     TotalsRow,
+    check_signature,
     decode_message,
     encode_message,
     signed,
@@ -43,7 +44,7 @@ def settlement(desk: Desk, ledger: LedgerView, opening: SettlementOpening) -> Pa
     statement_hash = digests.statement_hash(statement.encode())
     if statement.issuer_id != issuer_id:
         raise Refused("wrong-claim", "this settlement is addressed to another lender")
-    _check_merchant(registry, opening)
+    check_signature(opening, registry.merchant(opening.merchant_id).bls_key, "this merchant")
     fee_bps, product = _check_sum(ledger, registry, statement, opening)
     known = desk.store.payout(statement_hash)
     if known is not None:
@@ -95,16 +96,6 @@ def _statement(ledger: LedgerView, index: int) -> SettleStatement:
     if not isinstance(statement, SettleStatement):
         raise MalformedInput(f"entry {index} is not a settlement")
     return statement
-
-
-def _check_merchant(registry: Registry, opening: SettlementOpening) -> None:
-    from zkcredit._native import bls_verify_batch
-
-    key = registry.merchant(opening.merchant_id).bls_key
-    try:
-        bls_verify_batch([(key, signing_digest(opening), opening.signature)])
-    except (ProofRefused, MalformedInput):
-        raise Refused("bad-signature", "the opening is not signed by this merchant") from None
 
 
 def _check_sum(

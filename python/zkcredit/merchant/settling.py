@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.entries import SettleStatement, SpendStatement
-from zkcredit.errors import MalformedInput, ProofRefused, Refused
+from zkcredit.errors import Refused
 from zkcredit.merchant.state import PAID, Sale, Settlement
 from zkcredit.messages import (
     PayoutOrder,
     SettlementOpening,
+    check_signature,
     encode_message,
-    signing_digest,
     unsigned,
 )
 
@@ -92,8 +92,6 @@ def prove_settlement(
 
 def check_payout(ledger: LedgerView, opening: SettlementOpening, order: PayoutOrder) -> None:
     """Refused ``bad-payout`` or ``bad-signature`` unless the order pays this settlement."""
-    from zkcredit._native import bls_verify_batch
-
     statement = ledger.entry(opening.entry_index).statement
     assert isinstance(statement, SettleStatement)
     claim = ledger.entry(statement.claims[0][0]).statement
@@ -112,8 +110,4 @@ def check_payout(ledger: LedgerView, opening: SettlementOpening, order: PayoutOr
     for name, value in expected.items():
         if getattr(order, name) != value:
             raise Refused("bad-payout", f"the payout order's {name} is not what was settled")
-    key = ledger.registry.issuer(statement.issuer_id).bls_key
-    try:
-        bls_verify_batch([(key, signing_digest(order), order.signature)])
-    except (ProofRefused, MalformedInput):
-        raise Refused("bad-signature", "the order is not signed by the lender") from None
+    check_signature(order, ledger.registry.issuer(statement.issuer_id).bls_key, "the lender")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused
 from zkcredit.reference.evidence import verify_evidence, verify_reply
+from zkcredit.reference.hashing import plain_hash
 from zkcredit.reference.merkle import Tree, read_checkpoint
 from zkcredit.reference.records import MEMO_BYTES, Entry, Genesis, Step, hashed
 from zkcredit.reference.replay import Ledger
@@ -26,7 +27,8 @@ class Report:
     ``kinds`` counts all entries by kind, ``verified`` those whose proofs and
     signatures were verified too. ``checkpoint_size`` and ``pinned_size`` are the
     sizes of the published and of the pinned checkpoint, None where there is none.
-    ``unanswered`` counts entries without the issuer's reply.
+    ``unanswered`` counts entries without the issuer's reply, ``attachments_missing``
+    files beside the log that entries name and the source lacks.
     """
 
     ledger_id: bytes
@@ -38,6 +40,7 @@ class Report:
     verified: dict[str, int]
     claims_settled: int
     unanswered: int
+    attachments_missing: int
     wall_s: float
 
     @property
@@ -129,8 +132,20 @@ class _Audit:
             verified=dict(self.verified),
             claims_settled=len(self.ledger.settled),
             unanswered=self.unanswered,
+            attachments_missing=self._check_attachments(),
             wall_s=time.perf_counter() - start,
         )
+
+    def _check_attachments(self) -> int:
+        """Compares the files beside the log with their hashes; counts the missing ones."""
+        missing = 0
+        for digest in self.ledger.list_hashes:
+            data = self.source.attachment(digest)
+            if data is None:
+                missing += 1
+            elif plain_hash(data) != digest:
+                raise CheckFailed(f"attachment {digest.hex()} is not what the log names")
+        return missing
 
     def _compare_heads(self) -> None:
         if self.tree.size != self.source.size:

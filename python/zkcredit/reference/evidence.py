@@ -7,10 +7,11 @@ from zkcredit.reference import bbs, bls, engine
 from zkcredit.reference.circuit import load
 from zkcredit.reference.records import (
     REGISTRATIONS,
+    CredentialKey,
     Entry,
     Named,
     PeriodChange,
-    Published,
+    Publication,
     Settlement,
     Step,
     hashed,
@@ -108,10 +109,10 @@ def _issuer(ledger: Ledger, entry: Entry) -> Named:
     match entry.content:
         case Named() as named:
             return named
-        case Published(issuer_id=issuer_id):
-            return ledger.issuer(issuer_id)
         case PeriodChange(terms_hash=terms_hash) | Step(terms_hash=terms_hash):
             return ledger.issuer(ledger.product(terms_hash).issuer_id)
+    if isinstance(entry.content, Publication):
+        return ledger.issuer(entry.content.issuer_id)
     raise MalformedInput(f"a {entry.kind} is not an issuer's")
 
 
@@ -126,5 +127,6 @@ def _registration(ledger: Ledger, operator_key: bytes, entry: Entry, evidence: b
     bls.verify(party.key, hashed("registration", ledger.ledger_id, entry.statement), parts[-2])
     digest = hashed("countersignature", ledger.ledger_id, entry.statement)
     bls.verify(operator_key, digest, parts[-1])
-    if isinstance(entry.content, PeriodChange) and entry.content.key is not None:
-        bbs.decode_key(entry.content.key)
+    match entry.content:
+        case PeriodChange(key=bytes(key)) | CredentialKey(key=bytes(key)):
+            bbs.decode_key(key)

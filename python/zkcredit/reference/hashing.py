@@ -16,6 +16,11 @@ SHA256: Any = hashlib.sha256
 """SHA-256 for ``py_ecc``, whose annotations take an object where it takes a function."""
 
 
+def plain_hash(data: bytes) -> bytes:
+    """BLAKE3 of 32 bytes."""
+    return blake3(data).digest()
+
+
 def derive_key(context: str, material: bytes, length: int = 32) -> bytes:
     """BLAKE3 in its derive-key mode, with an output of any length."""
     return blake3(material, derive_key_context=context).digest(length=length)

@@ -13,13 +13,16 @@ from zkcredit.reference.hashing import derive_key
 
 KINDS = {
     1: "issuer", 2: "terms", 3: "period", 4: "merchant", 5: "open", 6: "spend",
-    7: "refresh", 8: "update", 9: "statement", 10: "settle",
+    7: "refresh", 8: "update", 9: "statement", 10: "settle", 11: "schema",
+    12: "credential_key", 13: "revocations", 14: "records",
 }  # fmt: skip
 """Names of the statements by the byte that says their kind."""
-REGISTRATIONS = frozenset(("issuer", "terms", "period", "merchant"))
+REGISTRATIONS = frozenset(
+    ("issuer", "terms", "period", "merchant", "schema", "credential_key", "revocations", "records")
+)
 ENTRY_MAX = 65_535
 MEMO_BYTES = 128
-_TERMS_MAX = 32_768
+_DOCUMENT_MAX = 32_768
 _CLAIMS_MAX = 1024
 _CREDIT = 1
 _OPEN, _CLOSE = 1, 2
@@ -72,10 +75,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Publication of terms by an issuer."""
+    """Publication of terms or of a schema by an issuer."""
 
     issuer_id: bytes
-    terms: bytes
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,35 @@ class PeriodChange:
     terms_hash: bytes
     period: int
     key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialKey:
+    """A credential key of an issuer and schema opens with its BBS key (96 bytes), or closes."""
+
+    issuer_id: bytes
+    schema_hash: bytes
+    number: int
+    key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """A revocation list of a credential key, by the BLAKE3 hash of its file."""
+
+    issuer_id: bytes
+    schema_hash: bytes
+    number: int
+    epoch: int
+    list_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Root of a tree over an issuer's records."""
+
+    issuer_id: bytes
+    root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +140,9 @@ class Settlement:
     claims: tuple[tuple[int, bytes], ...]
 
 
-Content = Named | Published | PeriodChange | Step | Settlement
+Publication = Published | CredentialKey | Revocations | Anchor
+"""What an issuer signs under its own name."""
+Content = Named | Publication | PeriodChange | Step | Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +175,10 @@ def decode_statement(data: bytes) -> tuple[str, Content]:
     content: Content
     if kind in ("issuer", "merchant"):
         content = Named(reader.take(48), reader.text())
-    elif kind == "terms":
-        issuer_id, size = reader.take(32), reader.number(2)
-        if not 1 <= size <= _TERMS_MAX:
-            raise MalformedInput("terms are empty or too long")
-        content = Published(issuer_id, reader.take(size))
     elif kind == "period":
         content = _period(reader)
+    elif kind in REGISTRATIONS:
+        content = _publication(kind, reader)
     elif kind == "settle":
         content = _settlement(reader)
     elif kind is not None:
@@ -158,22 +189,42 @@ def decode_statement(data: bytes) -> tuple[str, Content]:
     return kind, content
 
 
-def _number_of_period(reader: Bytes) -> int:
-    period = reader.number(4)
-    if period == 0:
-        raise MalformedInput("periods count from 1")
-    return period
+def _publication(kind: str, reader: Bytes) -> Publication:
+    issuer_id = reader.take(32)
+    if kind == "records":
+        return Anchor(issuer_id, reader.take(32))
+    if kind == "credential_key":
+        return CredentialKey(issuer_id, reader.take(32), _counted(reader), _opened_key(reader))
+    if kind == "revocations":
+        parts = reader.take(32), _counted(reader), _counted(reader), reader.take(32)
+        return Revocations(issuer_id, *parts)
+    size = reader.number(2)
+    if not 1 <= size <= _DOCUMENT_MAX:
+        raise MalformedInput(f"a document of a {kind} statement is empty or too long")
+    return Published(issuer_id, reader.take(size))
+
+
+def _counted(reader: Bytes) -> int:
+    number = reader.number(4)
+    if number == 0:
+        raise MalformedInput("periods, keys and epochs count from 1")
+    return number
+
+
+def _opened_key(reader: Bytes) -> bytes | None:
+    """The BBS key of 96 bytes after an action that opens it, None after one that closes it."""
+    action = reader.number(1)
+    if action not in (_OPEN, _CLOSE):
+        raise MalformedInput(f"statement has unknown action {action}")
+    return reader.take(96) if action == _OPEN else None
 
 
 def _period(reader: Bytes) -> PeriodChange:
-    terms_hash, period, action = reader.take(32), _number_of_period(reader), reader.number(1)
-    if action not in (_OPEN, _CLOSE):
-        raise MalformedInput(f"period has unknown action {action}")
-    return PeriodChange(terms_hash, period, reader.take(96) if action == _OPEN else None)
+    return PeriodChange(reader.take(32), _counted(reader), _opened_key(reader))
 
 
 def _step(kind: str, reader: Bytes) -> Step:
-    terms_hash, period = reader.take(32), _number_of_period(reader)
+    terms_hash, period = reader.take(32), _counted(reader)
     nullifier = b"" if kind == "open" else reader.take(32)
     points = {name: reader.take(48) for name in _POINTS[kind]}
     if kind != "spend":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +52,10 @@ class Source(Protocol):
         """Everything stored, in the order of entries."""
         ...
 
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash beside the log, if it is there."""
+        ...
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -61,6 +65,7 @@ class Memory:
     stored: Sequence[Row]
     root: bytes | None = None
     checkpoint: str | None = None
+    attachments: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -70,6 +75,10 @@ class Memory:
     def rows(self) -> Iterator[Row]:
         """Everything stored, in the order of entries."""
         return iter(self.stored)
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash beside the log, if it is there."""
+        return self.attachments.get(digest)
 
 
 class Folder:
@@ -110,6 +119,10 @@ class Folder:
                 raise CheckFailed(f"entries are missing between {start} and {stop}")
             for _, entry, evidence, memo, reply in page:
                 yield entry, evidence, memo, reply
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash beside the log, if it is there."""
+        return self._file(f"attachments/{digest.hex()}")
 
     def _query(self, text: str, *values: int) -> Iterator[tuple[Any, ...]]:
         try:

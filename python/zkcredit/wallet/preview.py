@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkcredit.entries import Kind
-from zkcredit.errors import MalformedInput, ProofRefused, Refused
-from zkcredit.messages import Invoice, signing_digest
+from zkcredit.errors import Refused
+from zkcredit.messages import Invoice, check_signature
 from zkcredit.tokens import Product
 from zkcredit.wallet.state import READY, Line
 
@@ -56,15 +56,10 @@ def check_line(registry: Registry, line: Line, product: Product) -> int:
 
 def check_offer(registry: Registry, invoice: Invoice, product: Product, now_ms: int) -> str:
     """The merchant's name if the invoice is genuine, fits the product and is in time."""
-    from zkcredit._native import bls_verify_batch
-
     if invoice.ledger_id != registry.ledger_id:
         raise Refused("wrong-ledger", "the invoice is for another ledger")
     merchant = registry.merchant(invoice.merchant_id)
-    try:
-        bls_verify_batch([(merchant.bls_key, signing_digest(invoice), invoice.signature)])
-    except (ProofRefused, MalformedInput):
-        raise Refused("bad-signature", "the invoice is not signed by this merchant") from None
+    check_signature(invoice, merchant.bls_key, "this merchant")
     if now_ms > invoice.not_after_ms:
         raise Refused("expired", "the invoice has expired: ask for a new one")
     if product.terms_hash not in invoice.accepted:

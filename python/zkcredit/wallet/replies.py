@@ -16,9 +16,9 @@ from zkcredit.messages import (
     OpenReply,
     StatementReply,
     UpdateReply,
+    check_signature,
     decode_message,
     encode_message,
-    signing_digest,
 )
 from zkcredit.sealing import open_reply
 from zkcredit.wallet.state import DISPUTED, READY, HistoryRow, Line, Pending, Token
@@ -161,13 +161,11 @@ def document_problem(
 
 
 def _signature_problem(steps: Steps, document: BillingDocument) -> str | None:
-    from zkcredit._native import bls_verify_batch
-
     key = steps.registry.issuer(steps.product.issuer_id).bls_key
     try:
-        bls_verify_batch([(key, signing_digest(document), document.signature)])
-    except (ProofRefused, MalformedInput):
-        return "the billing document is not signed by the lender"
+        check_signature(document, key, "the lender")
+    except Refused as error:
+        return str(error)
     return None
 
 
