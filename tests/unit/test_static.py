@@ -12,14 +12,22 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.support.ledgerkit import Clock, World, stub_engine, toy_signature
+from tests.support.ledgerkit import Clock, World, stub_engine, tag, toy_signature
 from tlog_scales.backend import make_backend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey, VkeySet
 from tlog_scales.tiles import leaf_hash
 
 from zkcredit.auditor import audit
+from zkcredit.credentials.schema import Field, FieldType, Schema
+from zkcredit.entries import (
+    CredentialKeyStatement,
+    KeyAction,
+    RevocationStatement,
+    SchemaStatement,
+)
 from zkcredit.errors import CheckFailed, MalformedInput, StateConflict, StoreError
+from zkcredit.hashing import blake3
 from zkcredit.ledger import Operator
 from zkcredit.ledger.static import (
     StaticLog,
@@ -180,6 +188,26 @@ def test_answers_come_later_and_evidence_may_go(world: World, public: Path) -> N
     assert [row[1] for row in rows] == [row[1] for row in world.ledger.records(0, 600)]
     assert log.retire_evidence(520) == 0
     log.publish()
+
+
+def test_attachments_are_published(world: World, public: Path) -> None:
+    data = b"a list of gaps"
+    schema = Schema("member", "member", True, (Field("word", "word", FieldType.TEXT),))
+    world.register(SchemaStatement(world.issuer_id, schema.encode()))
+    ids = world.issuer_id, schema.hash, 1
+    world.register(CredentialKeyStatement(*ids, KeyAction.OPEN, tag("credentials", 96)))
+    world.register(RevocationStatement(*ids, 1, blake3(data)))
+    StaticLog(world.ledger, public).publish()
+    source = StaticSource(public)
+    assert source.attachment(blake3(data)) is None
+    assert audit(source).attachments_missing == 1
+    world.ledger.attach(data)
+    StaticLog(world.ledger, public).publish()
+    assert source.attachment(blake3(data)) == data
+    assert audit(source).attachments_missing == 0
+    (public / "attachments" / blake3(data).hex()).write_bytes(b"another list")
+    with pytest.raises(CheckFailed):
+        audit(source)
 
 
 def test_damaged_files_are_noticed(world: World, public: Path) -> None:
