@@ -40,7 +40,7 @@ from zkcredit.errors import (
 )
 from zkcredit.ledger import OwedReply, log, rules, verify
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.note import Checkpoint, VerifierKey
+from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import PublishedTerms, Registry
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.sums import Row, Sums, TotalCheck
@@ -92,6 +92,7 @@ class AuditReport:
     ``attachments_missing`` counts files beside the log that entries name and the
     source lacks. Times:
     ``verify_us_per_purchase`` (microseconds, decoding included), ``wall_s``.
+    ``registry`` is who is registered, as the verified entries say.
     """
 
     ledger_id: bytes
@@ -111,6 +112,7 @@ class AuditReport:
     attachments_missing: int
     verify_us_per_purchase: float
     wall_s: float
+    registry: Registry
 
     @property
     def purchases(self) -> int:
@@ -260,8 +262,8 @@ class _Audit:
     def _pin(self, note: str | None, what: str) -> int | None:
         if note is None:
             return None
-        key = VerifierKey(self._genesis.origin, self._genesis.log_key)
-        return self._heads.add(Checkpoint.open(note, key), self._size, what)
+        head = Checkpoint.open(note, *self._genesis.log_keys)
+        return self._heads.add(head, self._size, what)
 
     def run(self, now_ms: int | None, progress: Callable[[int, int], None] | None) -> AuditReport:
         started = time.perf_counter()
@@ -298,6 +300,7 @@ class _Audit:
             attachments_missing=self._check_attachments(),
             verify_us_per_purchase=1e6 * self._purchase_s / purchases if purchases else 0.0,
             wall_s=time.perf_counter() - started,
+            registry=self._registry,
         )
 
     def _take(self, record: Record) -> None:

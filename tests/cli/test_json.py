@@ -50,7 +50,7 @@ def keys(world: World, wanted: str, who: str, *arguments: str) -> Any:
 
 
 def test_every_command(opened: World) -> None:
-    keys(opened, "ledger ledger_id origin verifier_key", "z", "ledger", "init", "--ledger", "two")
+    keys(opened, "ledger ledger_id origin verifier_keys", "z", "ledger", "init", "--ledger", "two")
     keys(opened, "name issuer_id index folder", "bank", "lender", "init", "Bank")
     keys(opened, "terms_hash terms", "bank", "lender", "terms", "--currency", "EUR")
     period = ("lender", "period", "open", "1", "--terms")
@@ -132,6 +132,21 @@ def test_the_ledgers_entries(bought: World) -> None:
     ]
     assert kinds == ["issuer", "terms", "period", "merchant", "open", "spend"]
     assert "spend" in bought.do("op", "ledger", "show", "5").out
+
+
+def test_published_files_and_receipts(bought: World) -> None:
+    place = str(bought.file("www"))
+    keys(bought, "folder size root retired", "op", "ledger", "publish", place)
+    report = keys(bought, AUDIT, "nobody", "audit", "--published", place)
+    assert report["size"] == 6
+    keys(bought, "index file", "op", "ledger", "receipt", "5", "-o", "r.tlog-proof")
+    assert keys(bought, "index receipt", "op", "ledger", "receipt", "5")["index"] == 5
+    genesis = str(bought.file("www") / "genesis")
+    check = ("ledger", "check-receipt", "r.tlog-proof", "--genesis", genesis)
+    found = keys(bought, "ok index kind timestamp_ms origin size", "nobody", *check)
+    assert (found["index"], found["kind"], found["size"]) == (5, "spend", 6)
+    assert "Entry 5 (spend" in bought.do("op", *check[:3]).out
+    assert "Published 6 entries" in bought.do("op", "ledger", "publish", place).out
 
 
 def test_a_submission(opened: World) -> None:

@@ -245,16 +245,22 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
 
 @given(texts.filter(lambda t: "+" not in t and len(t.split()) == 1), h, p, h)
 def test_genesis(origin: str, key: bytes, bls: bytes, nonce: bytes) -> None:
+    mldsa = key * 41
     try:
-        genesis = Genesis(origin, key, bls, nonce)
+        genesis = Genesis(origin, key, mldsa, bls, nonce)
     except CallerError:
         assert origin != origin.strip()
         return
     assert Genesis.decode(genesis.encode()) == genesis
     assert len(genesis.ledger_id) == 32
-    assert genesis.ledger_id != Genesis(origin, key, bls, h_flip(nonce)).ledger_id
-    with pytest.raises(MalformedInput):
-        Genesis.decode(genesis.encode() + b"\0")
+    assert genesis.ledger_id != Genesis(origin, key, mldsa, bls, h_flip(nonce)).ledger_id
+    assert [len(k.key) for k in genesis.log_keys] == [32, 1312]
+    assert all(k.name == origin for k in genesis.log_keys)
+    for bad in (genesis.encode() + b"\0", b"\1" + genesis.encode()[1:]):
+        with pytest.raises(MalformedInput):
+            Genesis.decode(bad)
+    with pytest.raises(CallerError, match="mldsa_key"):
+        Genesis(origin, key, mldsa[1:], bls, nonce)
 
 
 def h_flip(data: bytes) -> bytes:
@@ -264,13 +270,13 @@ def h_flip(data: bytes) -> bytes:
 @pytest.mark.parametrize("origin", ["a b", "a+b", "", "a\tb"])
 def test_origins_that_no_log_can_have(origin: str) -> None:
     with pytest.raises(CallerError):
-        Genesis(origin, bytes(32), bytes(48), bytes(32))
+        Genesis(origin, bytes(32), bytes(1312), bytes(48), bytes(32))
     if origin == "a b":
-        good = Genesis("a-b", bytes(32), bytes(48), bytes(32)).encode()
+        good = Genesis("a-b", bytes(32), bytes(1312), bytes(48), bytes(32)).encode()
         with pytest.raises(MalformedInput):
             Genesis.decode(good.replace(b"a-b", b"a b"))
     with pytest.raises(CallerError):
-        Genesis("a", bytes(31), bytes(48), bytes(32))
+        Genesis("a", bytes(31), bytes(1312), bytes(48), bytes(32))
 
 
 def test_digests_are_separated() -> None:

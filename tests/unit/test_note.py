@@ -9,10 +9,12 @@ import pytest
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput
 from zkcredit.ledger.note import (
     Checkpoint,
+    Ed25519Signer,
+    KeyKind,
+    MlDsaSigner,
     Note,
+    Signer,
     VerifierKey,
-    log_public_key,
-    sign_checkpoint,
 )
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "c2sp"
@@ -20,8 +22,16 @@ SEED = bytes(range(32))
 CHECKPOINT = Checkpoint("zkcredit.example/log", 7, b"\x11" * 32)
 
 
+SIGNER = Ed25519Signer(CHECKPOINT.origin, SEED)
+NOW_S = 1_800_000_000
+
+
 def own_key() -> VerifierKey:
-    return VerifierKey(CHECKPOINT.origin, log_public_key(SEED))
+    return SIGNER.public
+
+
+def signed(checkpoint: Checkpoint = CHECKPOINT, *signers: Signer) -> str:
+    return Note(checkpoint.text(), ()).signed_by(*(signers or (SIGNER,)), time_s=NOW_S).encode()
 
 
 def test_the_standards_example_verifies() -> None:
@@ -45,14 +55,65 @@ def test_a_cosigned_checkpoint_parses() -> None:
 
 
 def test_sign_and_open() -> None:
-    text = sign_checkpoint(CHECKPOINT, SEED)
+    text = signed()
     assert Checkpoint.open(text, own_key()) == CHECKPOINT
-    assert text == sign_checkpoint(CHECKPOINT, SEED)
+    assert text == signed()
     other = VerifierKey("other.example/log", own_key().key)
     with pytest.raises(CheckFailed, match="not of"):
         Checkpoint.open(text, other)
     with pytest.raises(CheckFailed):
         Checkpoint.open(text.replace("\n7\n", "\n8\n"), own_key())
+
+
+TIMED: list[Signer] = [
+    Ed25519Signer("member.example/one", SEED, cosigner=True),
+    MlDsaSigner("member.example/two", SEED),
+    MlDsaSigner(CHECKPOINT.origin, SEED),
+]
+
+
+@pytest.mark.parametrize("signer", TIMED, ids=lambda signer: repr(signer.public.kind))
+def test_timed_signatures(signer: Signer) -> None:
+    note = Note.decode(signed(CHECKPOINT, SIGNER, signer))
+    key = VerifierKey.decode(signer.public.encode())
+    assert key == signer.public
+    assert note.times(key) == [NOW_S]
+    assert note.times(own_key()) == []
+    line = note.signatures[1].signature
+    later = (NOW_S + 1).to_bytes(8, "big") + line[8:]
+    for changed in (later, line[:-1], line[:7], b"", line[:-1] + bytes((line[-1] ^ 1,))):
+        with pytest.raises(CheckFailed, match="does not verify"):
+            key.check(note.text, changed)
+    grown = Checkpoint(CHECKPOINT.origin, 8, CHECKPOINT.root).text()
+    with pytest.raises(CheckFailed, match="does not verify"):
+        key.check(grown, line)
+    renamed = VerifierKey("member.example/three", key.key, key.kind)
+    if key.kind is KeyKind.ML_DSA_44:
+        with pytest.raises(CheckFailed, match="does not verify"):
+            renamed.check(note.text, line)
+    with pytest.raises(CheckFailed, match="not signed by"):
+        note.verify(renamed)
+
+
+def test_extension_lines_are_covered_by_ed25519_only() -> None:
+    note = Note(CHECKPOINT.text() + "extension\n", ()).signed_by(*TIMED, time_s=NOW_S)
+    for signer in TIMED:
+        covered = signer.public.kind is KeyKind.ED25519_COSIGNATURE
+        plain = Note(CHECKPOINT.text(), note.signatures)
+        if covered:
+            with pytest.raises(CheckFailed):
+                plain.verify(signer.public)
+        else:
+            plain.verify(signer.public)
+
+
+def test_all_keys_of_a_log_must_have_signed() -> None:
+    both = (SIGNER.public, MlDsaSigner(CHECKPOINT.origin, SEED).public)
+    assert Checkpoint.open(signed(CHECKPOINT, SIGNER, TIMED[2]), *both) == CHECKPOINT
+    with pytest.raises(CheckFailed, match="not signed by"):
+        Checkpoint.open(signed(), *both)
+    with pytest.raises(CallerError):
+        Checkpoint.open(signed())
 
 
 @pytest.mark.parametrize(
@@ -77,7 +138,7 @@ def test_sign_and_open() -> None:
 )
 def test_malformed_checkpoints(change: object) -> None:
     assert callable(change)
-    text = sign_checkpoint(CHECKPOINT, SEED)
+    text = signed()
     changed = change(text)
     assert changed != text
     with pytest.raises(MalformedInput):

@@ -232,7 +232,7 @@ def test_proofs_lead_to_the_checkpoint(world: World) -> None:
         if size % 40 == 0:
             world.ledger.submit_many([world.prove(world.refresh((size, i))) for i in range(40)])
     ledger = world.ledger
-    signed = Checkpoint.open(ledger.checkpoint(), ledger.verifier_key)
+    signed = Checkpoint.open(ledger.checkpoint(), *ledger.verifier_keys)
     assert (signed.size, signed.root) == (603, ledger.root())
     for index in (0, 255, 256, 602):
         leaf = log.leaf_hash(ledger.entry(index).encode())
@@ -258,7 +258,7 @@ def test_two_processes_share_a_folder(world: World) -> None:
     assert other.registry.current_period(world.terms_hash) == 2
     assert reader.entry(receipt.index).statement == world.ledger.entry(receipt.index).statement
     assert other.submit(world.prove(world.spend("c"))).index == receipt.index + 2
-    assert Checkpoint.open(other.checkpoint(), other.verifier_key).root == reader.root()
+    assert Checkpoint.open(other.checkpoint(), *other.verifier_keys).root == reader.root()
     assert reader.count(Kind.SPEND, world.terms_hash, 1) == 1
     with pytest.raises(StoreError, match="reading only"):
         reader.submit(world.prove(world.spend("d")))
@@ -302,7 +302,7 @@ def test_files_of_a_ledger(world: World, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="only the operator"):
         ledger.checkpoint()
     ledger.submit(world.prove(world.spend("holders need no key")))
-    (folder / "operator.key").write_bytes(bytes([1]) + bytes(64))
+    (folder / "operator.key").write_bytes(bytes([2]) + bytes(96))
     with pytest.raises(MalformedInput, match="does not belong"):
         ledger.checkpoint()
     ledger.close()
@@ -346,8 +346,10 @@ def test_a_rolled_back_file_is_not_signed(world: World, tmp_path: Path) -> None:
     old = (folder / "ledger.db").read_bytes()
     ledger = again(world)
     ledger.submit(world.prove(world.spend("a")))
-    first = ledger.checkpoint()
-    assert ledger.checkpoint() == first == ledger.published_checkpoint
+    first, second = ledger.checkpoint(), ledger.checkpoint()
+    assert second == ledger.published_checkpoint
+    keys = ledger.verifier_keys
+    assert Checkpoint.open(first, *keys) == Checkpoint.open(second, *keys)
     ledger.close()
     for leftover in folder.glob("ledger.db*"):
         leftover.unlink()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import read_bytes, read_message, read_text
+from zkcredit.cli.files import read_genesis_file, read_message, read_text
 from zkcredit.cli.output import progress
 from zkcredit.errors import CallerError, CheckFailed, StateConflict
 
 if TYPE_CHECKING:
-    from zkcredit.auditor import AuditReport
-    from zkcredit.ledger.registry import Registry
-
-_GENESIS_BYTES = 4096
+    from zkcredit.auditor import AuditReport, Source
 
 
 @click.command(
@@ -35,6 +34,11 @@ _GENESIS_BYTES = 4096
 )
 @click.option("--genesis", metavar="FILE", help="The genesis file that the ledger must have.")
 @click.option(
+    "--published",
+    metavar="PLACE",
+    help="Audit the static files of `ledger publish` in a folder or behind a URL.",
+)
+@click.option(
     "--reference",
     is_flag=True,
     help="Verify with the second, independent verifier: seconds for each entry.",
@@ -52,6 +56,7 @@ def audit_command(
     checkpoint: str | None,
     totals: tuple[str, ...],
     genesis: str | None,
+    published: str | None,
     reference: bool,
     sample: int | None,
 ) -> None:
@@ -66,22 +71,21 @@ def audit_command(
     code with the first. It reads no totals.
     """
     if reference:
-        if totals:
-            raise CallerError("--reference reads no totals: audit them without it")
+        if totals or published:
+            raise CallerError("--reference reads a ledger folder and no totals: leave them out")
         _reference_audit(session, checkpoint, genesis, sample)
         return
     if sample is not None:
         raise CallerError("--sample goes with --reference: without it everything is verified")
     from zkcredit.auditor import audit
-    from zkcredit.ledger.genesis import Genesis
     from zkcredit.messages import Totals
 
     pinned = None if checkpoint is None else read_text(checkpoint)
     messages = [read_message(name, Totals) for name in totals]
-    known = None if genesis is None else Genesis.decode(read_bytes(genesis, _GENESIS_BYTES))
-    with session.ledger(read_only=True) as ledger:
+    known = None if genesis is None else read_genesis_file(genesis)
+    with _source(session, published) as ledger:
         for name, message in zip(totals, messages, strict=True):
-            if message.ledger_id != ledger.ledger_id:
+            if message.ledger_id != ledger.genesis.ledger_id:
                 raise CheckFailed(f"{name}: these totals are of another ledger")
         rows = [row for message in messages for row in message.rows]
         with progress("auditing") as update:
@@ -92,9 +96,24 @@ def audit_command(
                 totals=rows if totals else None,
                 progress=update,
             )
-        registry = ledger.registry
     if not session.output.data(_json(report)):
-        _print(session, report, registry)
+        _print(session, report)
+
+
+@contextlib.contextmanager
+def _source(session: Session, published: str | None) -> Iterator[Source]:
+    """The ledger of the session, or the static files of one."""
+    if published is None:
+        with session.ledger(read_only=True) as ledger:
+            yield ledger
+        return
+    from zkcredit.ledger.static import StaticSource
+
+    source = StaticSource(published)
+    known = session.profile.ledger_id
+    if known not in (None, source.ledger_id):
+        raise StateConflict("this profile belongs to another ledger: use another --profile")
+    yield source
 
 
 def _reference_audit(
@@ -112,7 +131,7 @@ def _reference_audit(
         report = audit(
             folder,
             sample=sample,
-            genesis=None if genesis is None else read_bytes(genesis, _GENESIS_BYTES),
+            genesis=None if genesis is None else read_genesis_file(genesis).encode(),
             checkpoint=None if checkpoint is None else read_text(checkpoint),
             seen=None if known is None else (profile.size, profile.root),
             progress=update,
@@ -163,7 +182,7 @@ def _json(report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _print(session: Session, report: AuditReport, registry: Registry) -> None:
+def _print(session: Session, report: AuditReport) -> None:
     from zkcredit.money import format_money
 
     out = session.output
@@ -174,6 +193,7 @@ def _print(session: Session, report: AuditReport, registry: Registry) -> None:
         if size is not None:
             out.line(f"The log continues {what} (signed at {size} entries).")
     out.table(("kind", "entries"), list(report.kinds.items()), right=(1,))
+    registry = report.registry
     digits = {item.terms.currency: item.terms.minor_digits for item in registry.terms.values()}
     names = {party.id: party.name for party in registry.issuers.values()}
     rows = [

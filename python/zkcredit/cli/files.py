@@ -13,11 +13,13 @@ from zkcredit.errors import CallerError, MalformedInput, StoreError
 
 if TYPE_CHECKING:
     from zkcredit.cli.output import Output
+    from zkcredit.ledger.genesis import Genesis
     from zkcredit.messages import Message
 
     _T = TypeVar("_T", bound=Message)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_GENESIS_BYTES = 4096
 
 
 def output_option(
@@ -59,6 +61,13 @@ def read_message(name: str, kind: type[_T]) -> _T:
         return decode_message(data, kind)
     except MalformedInput as error:
         raise MalformedInput(f"{_named(name)}: {error}") from None
+
+
+def read_genesis_file(name: str) -> Genesis:
+    """The genesis of a ledger in a file."""
+    from zkcredit.ledger.genesis import Genesis
+
+    return Genesis.decode(read_bytes(name, _GENESIS_BYTES))
 
 
 def _named(name: str) -> str:

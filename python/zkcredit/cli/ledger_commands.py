@@ -8,7 +8,13 @@ import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_message, read_text, write_bytes
+from zkcredit.cli.files import (
+    output_option,
+    read_genesis_file,
+    read_message,
+    read_text,
+    write_bytes,
+)
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import INDEX
 from zkcredit.clock import system_clock
@@ -50,10 +56,17 @@ def init(session: Session, origin: str) -> None:
             session.make_folder()
             session.profile.remember(place, ledger)
         identity = ledger.ledger_id
-        key = ledger.verifier_key.encode()
-    found = {"ledger": str(place), "ledger_id": identity, "origin": origin, "verifier_key": key}
+        keys = [key.encode() for key in ledger.verifier_keys]
+    found = {
+        "ledger": str(place),
+        "ledger_id": identity,
+        "origin": origin,
+        "verifier_keys": keys,
+    }
     if not session.output.data(found):
-        session.output.fields([("ledger", place), ("id", identity.hex()), ("checkpoint key", key)])
+        session.output.fields(
+            [("ledger", place), ("id", identity.hex()), ("checkpoint key", keys[0])]
+        )
 
 
 @group.add("submit", example="$ zkcredit ledger submit purchase.json")
@@ -202,6 +215,85 @@ def checkpoint(session: Session, target: str) -> None:
         session.output.note(f"Written: {target}. Pin it with `audit --checkpoint {target}`.")
 
 
+@group.add("publish", example="$ zkcredit ledger publish /srv/www/ledger")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option(
+    "--retire",
+    type=INDEX,
+    metavar="INDEX",
+    help="Also remove evidence bundles that end before this entry.",
+)
+@pass_session
+def publish(session: Session, folder: str, retire: int | None) -> None:
+    """Write the log as static files (C2SP tlog-tiles) for any web server.
+
+    Signs the log (the operator only) and adds what is new. FOLDER then holds
+    checkpoint, tiles and entries, and beside them evidence and replies:
+    `zkcredit audit --published FOLDER` needs nothing else, and other people's
+    log clients can read it.
+    """
+    from zkcredit.ledger.static import StaticLog
+
+    with session.ledger() as ledger:
+        log = StaticLog(ledger, folder)
+        head = log.publish()
+        retired = 0 if retire is None else log.retire_evidence(retire)
+    found = {"folder": folder, "size": head.size, "root": head.root, "retired": retired}
+    if not session.output.data(found):
+        session.output.line(f"Published {head.size} entries in {folder}. Root {head.root.hex()}.")
+        if retired:
+            session.output.line(f"{retired} bundles of evidence removed.")
+
+
+@group.add("receipt", example="$ zkcredit ledger receipt 12 -o purchase.tlog-proof")
+@click.argument("index", type=INDEX)
+@output_option("Where the receipt goes (- is standard output).")
+@pass_session
+def receipt(session: Session, index: int, target: str) -> None:
+    """Make an offline receipt of one entry (the operator only; C2SP tlog-proof).
+
+    Holder and merchant keep it: `ledger check-receipt` needs the file and the
+    genesis, and no network.
+    """
+    from zkcredit.ledger.tlogproof import TlogProof
+
+    with session.ledger() as ledger:
+        text = TlogProof.make(ledger, index).encode()
+    if target == "-" and session.output.data({"index": index, "receipt": text}):
+        return
+    write_bytes(target, text.encode())
+    if target != "-" and not session.output.data({"index": index, "file": target}):
+        session.output.note(f"Written: {target}.")
+
+
+@group.add("check-receipt", example="$ zkcredit ledger check-receipt purchase.tlog-proof")
+@click.argument("file")
+@click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
+@pass_session
+def check_receipt(session: Session, file: str, genesis: str | None) -> None:
+    """Check an offline receipt with the log's public keys alone.
+
+    The keys are those of the genesis file, or of the ledger folder (--ledger).
+    """
+    from zkcredit.ledger.folder import read_genesis
+    from zkcredit.ledger.tlogproof import TlogProof
+
+    proof = TlogProof.decode(read_text(file))
+    known = read_genesis_file(genesis) if genesis else read_genesis(session.ledger_place())
+    entry, head = proof.verify(*known.log_keys)
+    found = {
+        "ok": True,
+        "index": proof.index,
+        "kind": entry.statement.KIND.name.lower(),
+        "timestamp_ms": entry.timestamp_ms,
+        "origin": head.origin,
+        "size": head.size,
+    }
+    if not session.output.data(found):
+        text = f"Entry {proof.index} ({found['kind']}, {utc(entry.timestamp_ms)}) is on the log"
+        session.output.line(f"{text} {head.origin}, signed at {head.size} entries.")
+
+
 @group.add("verify", example="$ zkcredit ledger verify --checkpoint monday.checkpoint")
 @click.option("--checkpoint", "pinned", metavar="FILE", help="A signed checkpoint kept earlier.")
 @pass_session
@@ -230,7 +322,7 @@ def _verify(ledger: Operator, pinned: str | None, update: Any) -> tuple[int, byt
     size = ledger.size
     for note in (pinned, ledger.published_checkpoint):
         if note is not None:
-            head = Checkpoint.open(note, ledger.verifier_key)
+            head = Checkpoint.open(note, *ledger.verifier_keys)
             if head.size > size or expected.setdefault(head.size, head.root) != head.root:
                 raise CheckFailed(f"the log does not continue the checkpoint at {head.size}")
     frontier, last_ms = log.Frontier(), 0

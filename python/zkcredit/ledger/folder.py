@@ -17,31 +17,33 @@ from typing import TYPE_CHECKING
 
 from zkcredit.codec import Reader
 from zkcredit.errors import MalformedInput, StateConflict, StoreError
-from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.genesis import Genesis, check_origin
 
 if TYPE_CHECKING:
     from zkcredit._native import BlsKey
+    from zkcredit.ledger.note import Ed25519Signer, MlDsaSigner
 
 DATABASE = "ledger.db"
 GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
 ATTACHMENTS = "attachments"
-_KEY_VERSION = 1
+_KEY_VERSION = 2
 _BLS_CONTEXT = b"operator"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OperatorKeys:
-    """The operator's secrets: seeds (32 bytes each) of its Ed25519 and BLS keys."""
+    """The operator's secrets: seeds (32 bytes each) of Ed25519, ML-DSA-44 and BLS keys."""
 
     log_seed: bytes
+    mldsa_seed: bytes
     bls_seed: bytes
 
     @classmethod
     def generate(cls) -> OperatorKeys:
         """Fresh keys from the system's random source."""
-        return cls(secrets.token_bytes(32), secrets.token_bytes(32))
+        return cls(*(secrets.token_bytes(32) for _ in range(3)))
 
     def bls(self) -> BlsKey:
         """The key that countersigns registrations."""
@@ -51,22 +53,27 @@ class OperatorKeys:
 
     def genesis(self, origin: str) -> Genesis:
         """A new genesis of these keys with a fresh nonce."""
-        from zkcredit.ledger.note import log_public_key
+        check_origin(origin)
+        classic, mldsa = (signer.public.key for signer in self.signers(origin))
+        bls_key, nonce = self.bls().public_key, secrets.token_bytes(32)
+        return Genesis(origin, log_key=classic, mldsa_key=mldsa, bls_key=bls_key, nonce=nonce)
 
-        return Genesis(
-            origin, log_public_key(self.log_seed), self.bls().public_key, secrets.token_bytes(32)
-        )
+    def signers(self, origin: str) -> tuple[Ed25519Signer, MlDsaSigner]:
+        """The two keys that sign every checkpoint of the log ``origin``."""
+        from zkcredit.ledger.note import Ed25519Signer, MlDsaSigner
+
+        return Ed25519Signer(origin, self.log_seed), MlDsaSigner(origin, self.mldsa_seed)
 
     def encode(self) -> bytes:
-        """Version byte and both seeds."""
-        return bytes((_KEY_VERSION,)) + self.log_seed + self.bls_seed
+        """Version byte and the seeds."""
+        return bytes((_KEY_VERSION,)) + self.log_seed + self.mldsa_seed + self.bls_seed
 
     @classmethod
     def decode(cls, data: bytes) -> OperatorKeys:
         """The keys in ``data``; raises MalformedInput."""
         reader = Reader(data)
         reader.version(_KEY_VERSION, KEY)
-        keys = cls(reader.fixed(32), reader.fixed(32))
+        keys = cls(reader.fixed(32), reader.fixed(32), reader.fixed(32))
         reader.finish()
         return keys
 
@@ -102,12 +109,20 @@ def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
         sync_folder(path.parent)
 
 
+def remove_file(path: Path) -> None:
+    """Removes a file durably."""
+    with _mapped(path):
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
 def make(folder: Path) -> None:
-    """Makes ``folder`` durably, if it is not there; raises StoreError."""
+    """Makes ``folder`` and its parents durably, if they are not there; raises StoreError."""
     with _mapped(folder):
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            sync_folder(folder.parent)
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for place in reversed(missing):
+            sync_folder(place.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -152,9 +167,7 @@ def read_keys(folder: Path, genesis: Genesis) -> OperatorKeys:
     if not path.is_file():
         raise StoreError(f"{folder} has no {KEY}: only the operator can do this")
     keys = OperatorKeys.decode(read_file(path))
-    from zkcredit.ledger.note import log_public_key
-
-    public = log_public_key(keys.log_seed), keys.bls().public_key
-    if public != (genesis.log_key, genesis.bls_key):
+    public = tuple(signer.public for signer in keys.signers(genesis.origin))
+    if (public, keys.bls().public_key) != (genesis.log_keys, genesis.bls_key):
         raise MalformedInput(f"{path} does not belong to this ledger")
     return keys

@@ -92,8 +92,11 @@ class Frontier:
         return Frontier(self.size, self.hashes)
 
 
-def tile_path(tile_level: int, number: int, width: int = TILE_WIDTH) -> str:
-    """Path of a tile as tlog-tiles writes it: ``tile/0/x001/234.p/5``."""
+def tile_path(tile_level: int | str, number: int, width: int = TILE_WIDTH) -> str:
+    """Path of a tile as tlog-tiles writes it: ``tile/0/x001/234.p/5``.
+
+    The level of entry bundles is ``"entries"``.
+    """
     groups = [f"{number % 1000:03d}"]
     while number >= 1000:
         number //= 1000

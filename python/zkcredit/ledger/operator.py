@@ -33,7 +33,7 @@ from zkcredit.ledger import OwedReply, Receipt, accept, folder, log, rules, veri
 from zkcredit.ledger.accept import BatchIndex, Candidate
 from zkcredit.ledger.attachments import Attachments
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.note import Checkpoint, Note, VerifierKey, sign_checkpoint
+from zkcredit.ledger.note import Checkpoint, Note, VerifierKey
 from zkcredit.ledger.registry import Registry
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.store import Changes, Coordinator, Store
@@ -404,9 +404,9 @@ class Operator:
     # --- the log -------------------------------------------------------------
 
     @property
-    def verifier_key(self) -> VerifierKey:
-        """The key that checkpoints of this ledger are signed with."""
-        return VerifierKey(self._genesis.origin, self._genesis.log_key)
+    def verifier_keys(self) -> tuple[VerifierKey, VerifierKey]:
+        """The keys that checkpoints of this ledger are signed with: Ed25519, ML-DSA-44."""
+        return self._genesis.log_keys
 
     def checkpoint(self) -> str:
         """The signed checkpoint of the log as it is now.
@@ -414,13 +414,14 @@ class Operator:
         The head is stored as signed before the signature is made; a head that
         contradicts an earlier one raises StateConflict and nothing is signed.
         """
-        seed = self._operator_keys().log_seed
+        signers = self._operator_keys().signers(self._genesis.origin)
         with self._store.write():
             head = self._store.coordinator()
             self._check_signed(head.signed_size, head.signed_root, head)
             self._check_published(head)
             self._store.set_signed(head.size, head.root)
-        text = sign_checkpoint(Checkpoint(self._genesis.origin, head.size, head.root), seed)
+        unsigned = Note(Checkpoint(self._genesis.origin, head.size, head.root).text(), ())
+        text = unsigned.signed_by(*signers, time_s=self._clock() // 1000).encode()
         if self._path is None:
             self._published = text
         else:
@@ -458,6 +459,10 @@ class Operator:
 
     def _node(self, level: int, number: int) -> bytes:
         return log.node_from_tiles(self._store.tile, level, number)
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Hashes of a tile of the tree as far as there are any, 32 bytes each."""
+        return self._store.tile(level, number)
 
     def root(self, size: int | None = None) -> bytes:
         """Root of the log, or of its first ``size`` entries."""

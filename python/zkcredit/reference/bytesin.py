@@ -28,11 +28,11 @@ class Bytes:
         """An unsigned number of ``size`` bytes."""
         return int.from_bytes(self.take(size), "big")
 
-    def version(self) -> None:
-        """The version byte, which must be 1."""
+    def version(self, expected: int = 1) -> None:
+        """The version byte, which must be the expected one."""
         found = self.number(1)
-        if found != 1:
-            raise MalformedInput(f"{self._what} has version {found}, not 1")
+        if found != expected:
+            raise MalformedInput(f"{self._what} has version {found}, not {expected}")
 
     def text(self) -> str:
         """1..64 bytes of visible UTF-8 in normal form C after a length byte."""

@@ -54,8 +54,10 @@ class Genesis:
     def decode(cls, data: bytes) -> Genesis:
         """The genesis of these bytes; raises MalformedInput."""
         reader = Bytes(data, "genesis")
-        reader.version()
-        origin, log_key, operator_key = reader.text(), reader.take(32), reader.take(48)
+        reader.version(2)
+        origin, log_key = reader.text(), reader.take(32)
+        reader.take(1312)  # ML-DSA-44 key
+        operator_key = reader.take(48)
         reader.take(32)
         reader.end()
         if "+" in origin or any(char.isspace() for char in origin):

@@ -1,0 +1,269 @@
+"""The log as static files that any web server can hand out (C2SP tlog-tiles).
+
+``checkpoint`` and ``tile/…`` are the standard's. Beside them lie what the standard
+knows nothing of: ``evidence/…`` and ``reply/…``, bundles of 256 entries in the same
+numbering, with what proves the entries and what the issuers answered, and
+``attachments/…``. Every file is written under another name, synced and renamed; full
+tiles and bundles of the log never change, and other content in their place is a
+StateConflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from zkcredit.codec import Reader, Writer
+from zkcredit.errors import MalformedInput, StateConflict, StoreError
+from zkcredit.ledger import folder, log
+from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.note import Checkpoint, Note
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.operator import Operator
+
+_TIMEOUT_S = 30
+_MAX_FILE_BYTES = 512 << 20
+"""Longest file that is read: 256 entries with the longest evidence are below it."""
+
+_Record: TypeAlias = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
+
+
+class StaticLog:
+    """Publishes one ledger into one folder; :meth:`publish` may be called as often as wanted."""
+
+    def __init__(self, ledger: Operator, path: str | Path) -> None:
+        self._ledger = ledger
+        self._path = Path(path)
+
+    def publish(self) -> Checkpoint:
+        """Signs the log as it is, writes what is new, and the checkpoint last.
+
+        Raises StateConflict if the folder holds another log or a newer state of
+        this one (the ledger's file was rolled back), StoreError.
+        """
+        folder.make(self._path)
+        self._add(folder.GENESIS, self._ledger.genesis.encode())
+        before = self._published()
+        text = self._ledger.checkpoint()
+        head = Checkpoint.parse(Note.decode(text).text)
+        if before is not None:
+            self._check_continues(before)
+        start = 0 if before is None else before.size
+        self._write_tiles(start, head.size)
+        self._write_bundles(start, head.size)
+        self.publish_replies(head.size)
+        for digest in sorted(self._ledger.registry.attachments):
+            attached = self._ledger.attachment(digest)
+            if attached is not None:
+                self._add(_attachment_path(digest), attached)
+        self._replace(folder.CHECKPOINT, text.encode())
+        return head
+
+    def publish_replies(self, size: int) -> None:
+        """Rewrites reply bundles in which an answer has arrived since."""
+        for number, first, last in _spans(0, size):
+            name = bundle_path("reply", number)
+            replies = dict(self._ledger.replies(first, last))
+            if replies:
+                data = encode_bundle([replies.get(i, b"") for i in range(first, last)])
+                self._replace(name, data)
+
+    def retire_evidence(self, keep_from: int) -> int:
+        """Removes evidence bundles that end before entry ``keep_from``; how many.
+
+        The tree and the entries stay: whoever kept the evidence can still check it.
+        """
+        gone = 0
+        for number in range(keep_from // log.TILE_WIDTH):
+            path = self._path / bundle_path("evidence", number)
+            if path.exists():
+                folder.remove_file(path)
+                gone += 1
+        return gone
+
+    def _published(self) -> Checkpoint | None:
+        path = self._path / folder.CHECKPOINT
+        if not path.exists():
+            return None
+        try:
+            text = folder.read_file(path).decode()
+        except UnicodeDecodeError:
+            raise MalformedInput(f"{path} is not text") from None
+        return Checkpoint.open(text, *self._ledger.verifier_keys)
+
+    def _check_continues(self, before: Checkpoint) -> None:
+        size = self._ledger.size
+        if before.size > size or self._ledger.root(before.size) != before.root:
+            raise StateConflict(
+                f"{self._path} holds a log of {before.size} entries that this ledger ({size} "
+                "entries) does not continue; nothing was published"
+            )
+
+    def _write_tiles(self, start: int, size: int) -> None:
+        level = 0
+        while size >> (log.TILE_HEIGHT * level):
+            shift = log.TILE_HEIGHT * level
+            for number, first, last in _spans(start >> shift, size >> shift):
+                data = self._ledger.tile(level, number)[: (last - first) * log.HASH_BYTES]
+                self._add(log.tile_path(level, number, last - first), data)
+            level += 1
+
+    def _write_bundles(self, start: int, size: int) -> None:
+        for number, first, last in _spans(start, size):
+            entries, evidence = [], []
+            for _, entry, proof, memo, _ in self._ledger.records(first, last):
+                entries.append(entry)
+                evidence.append(Writer().var32(proof or b"").var8(memo or b"").finish())
+            width = last - first
+            data = b"".join(len(e).to_bytes(2, "big") + e for e in entries)
+            self._add(log.tile_path("entries", number, width), data)
+            self._add(bundle_path("evidence", number, width), encode_bundle(evidence))
+
+    def _add(self, name: str, data: bytes) -> None:
+        """Writes a file that never changes."""
+        path = self._path / name
+        if not path.exists():
+            self._replace(name, data)
+        elif folder.read_file(path) != data:
+            raise StateConflict(f"{path} holds other bytes than the ledger; nothing was published")
+
+    def _replace(self, name: str, data: bytes) -> None:
+        path = self._path / name
+        if path.exists() and folder.read_file(path) == data:
+            return
+        folder.make(path.parent)
+        folder.write_file(path, data)
+
+
+def _spans(start: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """(number, first, last) of every tile that holds one of ``start`` to ``size`` − 1."""
+    for number in range(start // log.TILE_WIDTH, -(-size // log.TILE_WIDTH)):
+        first = number * log.TILE_WIDTH
+        yield number, first, min(first + log.TILE_WIDTH, size)
+
+
+def bundle_path(kind: str, number: int, width: int = log.TILE_WIDTH) -> str:
+    """Path of an ``evidence`` or ``reply`` bundle, numbered like the tiles."""
+    return f"{kind}/{log.tile_path(0, number, width).removeprefix('tile/0/')}"
+
+
+def _attachment_path(digest: bytes) -> str:
+    return f"{folder.ATTACHMENTS}/{digest.hex()}"
+
+
+def encode_bundle(items: list[bytes]) -> bytes:
+    """Items one after the other, each after its length in 4 bytes."""
+    writer = Writer()
+    for item in items:
+        writer.var32(item)
+    return writer.finish()
+
+
+def decode_bundle(data: bytes) -> list[bytes]:
+    """The items of a bundle; MalformedInput if it is cut or has more than 256."""
+    reader = Reader(data)
+    items: list[bytes] = []
+    while reader.remaining:
+        if len(items) == log.TILE_WIDTH:
+            raise MalformedInput("a bundle holds at most 256 items")
+        items.append(reader.var32())
+    return items
+
+
+def decode_entries(data: bytes) -> list[bytes]:
+    """The encoded entries of an entry bundle."""
+    reader = Reader(data)
+    entries: list[bytes] = []
+    while reader.remaining:
+        if len(entries) == log.TILE_WIDTH:
+            raise MalformedInput("a bundle holds at most 256 entries")
+        entries.append(reader.var16())
+    return entries
+
+
+class StaticSource:
+    """A published log as a source for auditors: a folder, or the URL of one.
+
+    Nothing is believed but ``genesis``, which the caller pins; what is missing or
+    cut shows in the audit.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        self._place = place
+        self.genesis = Genesis.decode(self._need(folder.GENESIS))
+        text = self._need(folder.CHECKPOINT)
+        try:
+            self.published_checkpoint = text.decode()
+        except UnicodeDecodeError:
+            raise MalformedInput("the published checkpoint is not text") from None
+        self.size = Checkpoint.open(self.published_checkpoint, *self.genesis.log_keys).size
+
+    @property
+    def ledger_id(self) -> bytes:
+        """32 bytes that name the ledger."""
+        return self.genesis.ledger_id
+
+    def records(self, start: int, stop: int) -> Iterator[_Record]:
+        """(index, encoded entry, evidence, memo, reply); None for what is not there."""
+        for number, first, last in _spans(start, min(stop, self.size)):
+            yield from self._bundle(number, first, last, start)
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file beside the log whose BLAKE3 hash is ``digest``, None if it is not there."""
+        return self._get(_attachment_path(digest))
+
+    def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[_Record]:
+        width = min(log.TILE_WIDTH, self.size - number * log.TILE_WIDTH)
+        entries = decode_entries(self._need(log.tile_path("entries", number, width)))
+        if len(entries) != width:
+            raise MalformedInput(f"entry bundle {number} has {len(entries)} entries, not {width}")
+        beside = self._get(bundle_path("evidence", number, width))
+        evidence = [] if beside is None else [_evidence(x) for x in decode_bundle(beside)]
+        answered = self._get(bundle_path("reply", number))
+        replies = [] if answered is None else decode_bundle(answered)
+        for index in range(max(first, start), last):
+            at = index - number * log.TILE_WIDTH
+            proof, memo = evidence[at] if at < len(evidence) else (None, None)
+            reply = replies[at] if at < len(replies) and replies[at] else None
+            yield index, entries[at], proof, memo, reply
+
+    def _need(self, name: str) -> bytes:
+        data = self._get(name)
+        if data is None:
+            raise StoreError(f"{self._place} has no {name}: it is not a published log, or cut")
+        return data
+
+    def _get(self, name: str) -> bytes | None:
+        if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):
+            return _download(f"{self._place.rstrip('/')}/{name}")
+        path = Path(self._place) / name
+        return folder.read_file(path) if path.is_file() else None
+
+
+def _evidence(item: bytes) -> tuple[bytes, bytes]:
+    reader = Reader(item)
+    proof, memo = reader.var32(), reader.var8()
+    reader.finish()
+    return proof, memo
+
+
+def _download(url: str) -> bytes | None:
+    """The body behind ``url``, None for 404; StoreError for anything else."""
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            data: bytes = response.read(_MAX_FILE_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.NOT_FOUND:
+            return None
+        raise StoreError(f"{url}: {error}") from None
+    except OSError as error:
+        raise StoreError(f"{url}: {error}") from None
+    if len(data) > _MAX_FILE_BYTES:
+        raise MalformedInput(f"{url} is longer than {_MAX_FILE_BYTES} bytes")
+    return data
