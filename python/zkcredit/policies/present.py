@@ -1,0 +1,322 @@
+"""The holder's side: what would be shown, and after consent the presentation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from zkcredit.errors import CallerError, Refused
+from zkcredit.policies import words
+from zkcredit.policies.clauses import FieldRef, GroundClause, ListClause
+from zkcredit.policies.lists import SignedList
+from zkcredit.policies.presentation import (
+    CredentialUse,
+    Presentation,
+    labels,
+    presentation_context,
+    signing_keys,
+)
+from zkcredit.policies.request import Asked, PresentationRequest, check_date, read_request
+from zkcredit.policies.witness import Witness, clause_witness, credential_witness
+
+if TYPE_CHECKING:
+    from zkcredit._native import Prover, SecretScalar
+    from zkcredit.credentials.schema import Schema, Value
+    from zkcredit.keys import WalletKeys
+    from zkcredit.ledger.registry import Registry
+    from zkcredit.policies.binding import Bound
+    from zkcredit.policies.circuit import Relations
+    from zkcredit.policies.resolve import Slot
+
+CHOICES_MAX = 256
+"""Most combinations of credentials that are tried."""
+
+
+class Gap(NamedTuple):
+    """An interval without revoked handles, signed (80 bytes) for one epoch."""
+
+    epoch: int
+    lo: int
+    hi: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A credential that can be presented; only its number and schema are printed.
+
+    ``number`` is the wallet's, ``blind`` the blinding, ``values`` are typed values by field.
+    """
+
+    number: int
+    issuer_id: bytes = field(repr=False)
+    schema: Schema
+    key_number: int = field(repr=False)
+    handle: int = field(repr=False)
+    expires: dt.date = field(repr=False)
+    blind: SecretScalar = field(repr=False)
+    values: Mapping[str, Value] = field(repr=False)
+    signature: bytes = field(repr=False)
+    gap: Gap | None = field(default=None, repr=False)
+
+    def scalars(self) -> dict[str, int]:
+        """The signed integers by field, in the schema's order."""
+        return {item.name: item.scalar(self.values[item.name]) for item in self.schema.fields}
+
+
+@dataclass
+class Consent:
+    """What one presentation would show; set :attr:`given` when the holder agrees.
+
+    ``learns`` and ``convinced`` are plain words; ``shown`` are the values that would be
+    revealed, by ``alias.field``.
+    """
+
+    asked: Asked = field(repr=False)
+    chosen: dict[str, Holding]
+    lists: dict[int, SignedList] = field(repr=False)
+    learns: list[str]
+    convinced: list[str]
+    shown: dict[str, str] = field(repr=False)
+    given: bool = False
+
+    @property
+    def text(self) -> str:
+        """The whole question in plain words, without the values."""
+        name, title = self.asked.verifier.name, self.asked.requirements.policy.title
+        lines = [f"{name} asks ({title}, valid for this request only)."]
+        lines += [f"{name} will learn: {', '.join(self.learns) or 'nothing about you'}."]
+        lines += [f"{name} will be convinced, without seeing it, that:"]
+        lines += [f"  - {sentence}" for sentence in self.convinced]
+        return "\n".join(lines)
+
+
+def plan(
+    registry: Registry,
+    request: PresentationRequest,
+    holdings: Sequence[Holding],
+    now_ms: int,
+    lists: Iterable[SignedList] = (),
+) -> Consent:
+    """Which credentials answer the request and what they would show; proves nothing yet.
+
+    Refused as in :func:`~zkcredit.policies.request.read_request`, ``wrong-date``,
+    ``no-credential`` with what is wrong with those at hand, ``no-list``, or ``clause-fails``
+    with the clause in words: for the holder's eyes, not for the verifier's.
+    """
+    asked = read_request(registry, request, now_ms)
+    check_date(asked, now_ms)
+    requirements = asked.requirements
+    files = _find_lists(registry, asked, tuple(lists))
+    candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
+    chosen = _choose(asked, candidates, files)
+    names = {party.id: party.name for party in registry.issuers.values()}
+    convinced = list(words.convinced(requirements, names))
+    if request.bound_to != "none":
+        convinced.append(words.BOUND[request.bound_to])
+    return Consent(
+        asked=asked,
+        chosen=chosen,
+        lists=files,
+        learns=words.learns(requirements),
+        convinced=convinced,
+        shown={str(ref): _shown(chosen, ref) for ref in requirements.reveal},
+    )
+
+
+def present(
+    registry: Registry, consent: Consent, keys: WalletKeys, bound: Bound | None = None
+) -> Presentation:
+    """Proves what the holder has agreed to; CallerError without consent.
+
+    ``bound`` opens the commitment that the request wants the presentation bound to.
+    """
+    from zkcredit._native import Prover
+    from zkcredit.policies.circuit import build
+
+    if not consent.given:
+        raise CallerError("the holder has not agreed: show consent.text and set consent.given")
+    asked, requirements = consent.asked, consent.asked.requirements
+    _check_bound(asked, bound)
+    values = _values(consent.chosen)
+    revealed = {ref: values[ref] for ref in requirements.reveal}
+    relations = build(requirements, revealed, 2 + len(bound.rest) if bound else 0)
+    draft = _draft(consent, relations, bound)
+    witness, signatures = _witness(consent, relations, keys, bound)
+    prover = Prover(
+        relations.circuit,
+        keys=signing_keys(registry, asked, relations, draft),
+        signatures=signatures,
+        labels=labels(asked),
+        publics=relations.publics,
+        witness=witness,
+    )
+    return _proved(registry, draft, prover, keys)
+
+
+def _draft(consent: Consent, relations: Relations, bound: Bound | None) -> Presentation:
+    """The presentation before its points and its proof are known."""
+    uses = []
+    for slot in consent.asked.requirements.slots:
+        held = consent.chosen[slot.alias]
+        uses.append(
+            CredentialUse(
+                issuer_id=held.issuer_id,
+                schema_hash=slot.schema.hash,
+                key_number=held.key_number,
+                epoch=held.gap.epoch if slot.schema.revocable and held.gap else 0,
+            )
+        )
+    named = [clause.number for clause in relations.inside if isinstance(clause, ListClause)]
+    return Presentation(
+        ledger_id=consent.asked.request.ledger_id,
+        request=consent.asked.hash,
+        credentials=uses,
+        list_keys=[consent.lists[number].key_number for number in named],
+        revealed=list(consent.shown.values()),
+        pseudonym=b"",
+        bound=b"",
+        bound_terms=bound.terms_hash if bound else b"",
+        proof=b"",
+    )
+
+
+def _witness(
+    consent: Consent, relations: Relations, keys: WalletKeys, bound: Bound | None
+) -> tuple[Witness, list[bytes]]:
+    requirements, values = consent.asked.requirements, _values(consent.chosen)
+    revealed = frozenset(requirements.reveal)
+    witness, signatures = credential_witness(requirements, consent.chosen, revealed)
+    witness["owner"] = keys.owner
+    for clause in relations.inside:
+        own, signed = clause_witness(clause, values, consent.lists)
+        witness |= own
+        signatures += signed
+    if bound is not None:
+        witness["bound_blind"] = bound.blind
+        if bound.rest:
+            witness["bound_rest"] = list(bound.rest)
+    return witness, signatures
+
+
+def _proved(
+    registry: Registry, draft: Presentation, prover: Prover, keys: WalletKeys
+) -> Presentation:
+    points = prover.points
+    draft = msgspec.structs.replace(
+        draft, pseudonym=points.get("pseudonym", b""), bound=points.get("bound", b"")
+    )
+    proof = prover.prove(registry.ledger_id, presentation_context(draft), keys.seed)
+    return msgspec.structs.replace(draft, proof=proof)
+
+
+def _check_bound(asked: Asked, bound: Bound | None) -> None:
+    request = asked.request
+    if (bound.kind if bound else "none") != request.bound_to:
+        raise CallerError(f"the request wants a presentation bound to: {request.bound_to}")
+    if bound and bound.kind == "purchase" and bound.invoice_hash != request.invoice_hash:
+        raise Refused("other-purchase", "the request is about another invoice")
+
+
+# -- choosing ----------------------------------------------------------------------------------
+
+
+def _find_lists(
+    registry: Registry, asked: Asked, files: Sequence[SignedList]
+) -> dict[int, SignedList]:
+    """The signed list of each clause that names one."""
+    found = {}
+    for clause in asked.requirements.clauses:
+        if not isinstance(clause, ListClause):
+            continue
+        wanted = (registry.ledger_id, clause.rule, clause.type, clause.negated)
+        fitting = [x for x in files if (x.ledger_id, x.rule, x.type, x.gaps) == wanted]
+        if not fitting:
+            rule = clause.rule
+            raise Refused(
+                "no-list", f"fetch version {rule.version} of the signed list {rule.name!r} first"
+            )
+        found[clause.number] = fitting[0]
+    return found
+
+
+def _candidates(
+    registry: Registry, slot: Slot, holdings: Sequence[Holding], asked: Asked
+) -> list[Holding]:
+    """The credentials that can stand in this place; Refused ``no-credential`` if none can."""
+    problems = []
+    fitting = []
+    for held in holdings:
+        if held.schema.hash == slot.schema.hash and held.issuer_id in slot.issuers:
+            problem = _problem(registry, held, asked.requirements.today)
+            if problem is None:
+                fitting.append(held)
+            else:
+                problems.append(f"credential {held.number} {problem}")
+    if not fitting:
+        names = " or ".join(registry.issuer(issuer).name for issuer in slot.issuers)
+        why = "; ".join(problems) or f"this wallet has none of {names}"
+        raise Refused("no-credential", f"{slot.alias} ({slot.schema.title}): {why}")
+    return fitting
+
+
+def _problem(registry: Registry, held: Holding, today: dt.date) -> str | None:
+    key = registry.credential_key(held.issuer_id, held.schema.hash, held.key_number)
+    if key.closed:
+        return "is void: its issuer has closed the key"
+    if held.expires < today:
+        return f"has expired on {held.expires}"
+    if held.schema.revocable:
+        if key.epoch == 0:
+            return "cannot be shown before its issuer has published a revocation list"
+        if held.gap is None or held.gap.epoch != key.epoch:
+            return "is not proved unrevoked in this epoch: refresh it"
+    return None
+
+
+def _choose(
+    asked: Asked, candidates: Sequence[Sequence[Holding]], lists: Mapping[int, SignedList]
+) -> dict[str, Holding]:
+    """The first combination that satisfies every clause."""
+    aliases = [slot.alias for slot in asked.requirements.slots]
+    failed: GroundClause | None = None
+    for choice in itertools.islice(itertools.product(*candidates), CHOICES_MAX):
+        chosen = dict(zip(aliases, choice, strict=True))
+        broken = next(_broken(asked, _values(chosen), lists), None)
+        if broken is None:
+            return chosen
+        failed = failed or broken
+    assert failed is not None, "there is at least one combination"
+    phrase = words.phrase(asked.requirements, failed)
+    raise Refused("clause-fails", f"clause {failed.number} does not hold: {phrase}")
+
+
+def _broken(
+    asked: Asked, values: Mapping[FieldRef, int], lists: Mapping[int, SignedList]
+) -> Iterator[GroundClause]:
+    """The clauses that these values do not satisfy."""
+    for clause in asked.requirements.clauses:
+        if isinstance(clause, ListClause):
+            holds = lists[clause.number].messages_for(values[clause.field]) is not None
+        else:
+            holds = clause.holds(values)
+        if not holds:
+            yield clause
+
+
+def _values(chosen: Mapping[str, Holding]) -> dict[FieldRef, int]:
+    return {
+        FieldRef(alias, name): value
+        for alias, held in chosen.items()
+        for name, value in held.scalars().items()
+    }
+
+
+def _shown(chosen: Mapping[str, Holding], ref: FieldRef) -> str:
+    held = chosen[ref.alias]
+    return held.schema.field(ref.name).format(held.values[ref.name])

@@ -1,0 +1,162 @@
+"""What a verifier asks for: a policy at one moment, with a nonce, signed.
+
+Texts of requests and presentations never become part of the ledger.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from zkcredit.errors import CallerError, MalformedInput, Refused
+from zkcredit.messages import (
+    Counter,
+    Hex32,
+    Hex96,
+    HexBytes,
+    Signed,
+    check_signature,
+    prepare_types,
+    signed,
+    signing_digest,
+    unsigned,
+)
+from zkcredit.policies.policy import Policy
+from zkcredit.policies.resolve import Requirements, resolve
+
+if TYPE_CHECKING:
+    from zkcredit._native import BlsKey
+    from zkcredit.ledger.registry import Party, Registry
+
+BoundTo = Literal["none", "purchase", "open", "credential"]
+"""What a presentation shares its owner with: a purchase's next token, a line, a credential."""
+
+CLOCK_SKEW = dt.timedelta(days=1)
+"""How far the date of a request may be from the holder's own date."""
+
+
+class PresentationRequest(Signed, frozen=True, kw_only=True, tag="zkcredit/presentation-request/1"):
+    """Verifier → holder: show and prove what ``policy`` says.
+
+    ``policy`` is the policy's text in UTF-8, ``variables`` are ``name=value`` in the order
+    of their names, ``today`` is the date (UTC) that the clauses mean. ``invoice_hash`` is zero
+    unless the presentation is to be bound to a purchase. ``verifier_id`` is a merchant or issuer.
+    """
+
+    ledger_id: Hex32
+    verifier_id: Hex32
+    policy: HexBytes
+    variables: Annotated[
+        list[Annotated[str, msgspec.Meta(max_length=160)]], msgspec.Meta(max_length=32)
+    ]
+    today: Annotated[str, msgspec.Meta(min_length=10, max_length=10)]
+    nonce: Hex32
+    valid_until_ms: Counter
+    bound_to: BoundTo
+    invoice_hash: Hex32
+    signature: Hex96
+
+
+prepare_types(PresentationRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that has been read: who asks, for what."""
+
+    request: PresentationRequest
+    hash: bytes
+    verifier: Party
+    requirements: Requirements
+
+
+def date_of(now_ms: int) -> dt.date:
+    """The day (UTC) of a Unix time in milliseconds."""
+    return dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).date()
+
+
+def make_request(
+    registry: Registry,
+    key: BlsKey,
+    verifier_id: bytes,
+    policy: Policy,
+    *,
+    now_ms: int,
+    variables: Mapping[str, str] | None = None,
+    bound_to: BoundTo = "none",
+    invoice_hash: bytes = bytes(32),
+) -> PresentationRequest:
+    """A signed request with a fresh nonce; Refused if the policy makes no sense on the ledger.
+
+    ``key`` is the BLS key with which the verifier (merchant or issuer) is registered.
+    """
+    if (bound_to == "purchase") != (invoice_hash != bytes(32)):
+        raise CallerError("a request has an invoice's hash if it is bound to a purchase")
+    chosen = dict(variables or {})
+    today = date_of(now_ms)
+    resolve(policy, registry, today, chosen)
+    draft = unsigned(
+        PresentationRequest,
+        ledger_id=registry.ledger_id,
+        verifier_id=verifier_id,
+        policy=policy.encoded,
+        variables=[f"{name}={chosen[name]}" for name in sorted(chosen)],
+        today=today.isoformat(),
+        nonce=secrets.token_bytes(32),
+        valid_until_ms=now_ms + policy.valid_ms,
+        bound_to=bound_to,
+        invoice_hash=invoice_hash,
+    )
+    return signed(draft, key.sign(signing_digest(draft)))
+
+
+def read_request(registry: Registry, request: PresentationRequest, now_ms: int) -> Asked:
+    """Checks ledger, signature and time, and resolves the policy.
+
+    Refused: ``wrong-ledger``, ``unknown-verifier``, ``bad-signature``, ``expired``, or what
+    :func:`~zkcredit.policies.resolve.resolve` refuses; MalformedInput.
+    """
+    if request.ledger_id != registry.ledger_id:
+        raise Refused("wrong-ledger", "the request is for another ledger")
+    verifier = find_verifier(registry, request.verifier_id)
+    check_signature(request, verifier.bls_key, verifier.name)
+    if now_ms > request.valid_until_ms:
+        raise Refused("expired", "the request has expired: ask for a new one")
+    return Asked(request, signing_digest(request), verifier, _requirements(registry, request))
+
+
+def check_date(asked: Asked, now_ms: int) -> None:
+    """Refused ``wrong-date`` if the request's date is not the holder's, give or take a day.
+
+    A verifier that chose the date could find out a birth date by asking again and again.
+    """
+    if abs(date_of(now_ms) - asked.requirements.today) > CLOCK_SKEW:
+        raise Refused("wrong-date", f"the request means the day {asked.requirements.today}")
+
+
+def find_verifier(registry: Registry, verifier_id: bytes) -> Party:
+    """The merchant or issuer of this identifier; Refused ``unknown-verifier``."""
+    found = registry.merchants.get(verifier_id) or registry.issuers.get(verifier_id)
+    if found is None:
+        raise Refused("unknown-verifier", "no merchant or issuer of this ledger asks for this")
+    return found
+
+
+def _requirements(registry: Registry, request: PresentationRequest) -> Requirements:
+    try:
+        today = dt.date.fromisoformat(request.today)
+    except ValueError:
+        raise MalformedInput(f"the request's date {request.today!r} is none") from None
+    if today.isoformat() != request.today:
+        raise MalformedInput("the request's date is not written like 2001-05-31")
+    pairs = [item.partition("=") for item in request.variables]
+    names = [name for name, _, _ in pairs]
+    if names != sorted(set(names)):
+        raise MalformedInput("the variables of a request stand in the order of their names")
+    variables = {name: value for name, _, value in pairs}
+    return resolve(Policy.parse(request.policy), registry, today, variables)

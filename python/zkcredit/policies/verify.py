@@ -1,0 +1,92 @@
+"""The verifier's side: from a presentation to what it discloses, or to "refused"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zkcredit.errors import Refused, ZkCreditError
+from zkcredit.policies import presentation as shown
+from zkcredit.policies.presentation import Presentation
+from zkcredit.policies.request import PresentationRequest, read_request
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.registry import Registry
+    from zkcredit.policies.request import Asked
+
+REFUSED = "presentation"
+"""The one rule under which presentations are refused, whatever is wrong with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a verifier has learnt; everything that was proved held on the request's day.
+
+    ``values`` are the revealed fields as text by ``alias.field``, ``issuers`` the identifiers
+    of the issuers by alias. ``pseudonym`` (48 bytes) is empty if none was asked for. ``commitment``
+    and ``terms_hash`` are those of the entry that the presentation is bound to, or empty.
+    """
+
+    request_hash: bytes
+    values: dict[str, str]
+    issuers: dict[str, bytes]
+    pseudonym: bytes
+    commitment: bytes
+    terms_hash: bytes
+
+
+def verify(
+    registry: Registry, request: PresentationRequest, presentation: Presentation, now_ms: int
+) -> Disclosure:
+    """What ``presentation`` discloses, if it answers ``request`` on this ledger at ``now_ms``.
+
+    Faults of the request are the verifier's own and raise as in
+    :func:`~zkcredit.policies.request.read_request`. Everything else is Refused ``presentation``
+    with one message: what failed would say something about the holder.
+    """
+    asked = read_request(registry, request, now_ms)
+    try:
+        return _verify(registry, asked, presentation)
+    except ZkCreditError:
+        raise Refused(REFUSED, "the presentation is refused") from None
+
+
+def _verify(registry: Registry, asked: Asked, presentation: Presentation) -> Disclosure:
+    from zkcredit import _native
+    from zkcredit.policies.circuit import build
+
+    _check_fits(asked, presentation)
+    requirements = asked.requirements
+    revealed = shown.revealed_values(requirements, presentation.revealed)
+    messages = shown.bound_messages(registry, asked, presentation.bound_terms)
+    relations = build(requirements, revealed, messages)
+    for clause in relations.outside:
+        if not clause.holds(revealed):
+            raise Refused("clause", f"clause {clause.number} does not hold")
+    statement = shown.statement(registry, asked, relations, presentation)
+    _native.verify(statement, presentation.proof)
+    return Disclosure(
+        request_hash=asked.hash,
+        values=dict(zip(map(str, requirements.reveal), presentation.revealed, strict=True)),
+        issuers={
+            slot.alias: bytes(use.issuer_id)
+            for slot, use in zip(requirements.slots, presentation.credentials, strict=True)
+        },
+        pseudonym=bytes(presentation.pseudonym),
+        commitment=bytes(presentation.bound),
+        terms_hash=bytes(presentation.bound_terms),
+    )
+
+
+def _check_fits(asked: Asked, presentation: Presentation) -> None:
+    """It answers this request, and has a point and terms exactly where they were asked for."""
+    request = asked.request
+    fits = (
+        presentation.ledger_id == request.ledger_id
+        and presentation.request == asked.hash
+        and bool(presentation.pseudonym) == bool(asked.requirements.policy.pseudonym)
+        and bool(presentation.bound) == (request.bound_to != "none")
+        and bool(presentation.bound_terms) == (request.bound_to == "purchase")
+    )
+    if not fits:
+        raise Refused("other-request", "the presentation answers another request")

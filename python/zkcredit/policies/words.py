@@ -1,0 +1,151 @@
+"""A request in plain words, for the holder to read before consenting."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+from zkcredit.credentials.schema import Field, FieldType
+from zkcredit.money import format_number
+from zkcredit.policies.clauses import (
+    FieldRef,
+    GroundClause,
+    ListClause,
+    Relation,
+    SetClause,
+    SumClause,
+)
+from zkcredit.policies.language import Comparison, Literal, LiteralKind, Name, Term
+from zkcredit.policies.resolve import Requirements
+
+_BIRTH_DATE = "birth_date"
+BOUND = {
+    "purchase": "whoever makes this purchase is the holder of these credentials",
+    "open": "whoever opens this line is the holder of these credentials",
+    "credential": "whoever asks for this credential is the holder of these credentials",
+}
+"""What binding a presentation says."""
+
+
+def learns(requirements: Requirements) -> list[str]:
+    """What the verifier will see, one phrase each: ``your country``."""
+    found = [_title(requirements, ref) for ref in requirements.reveal]
+    policy = requirements.policy
+    if policy.pseudonym:
+        source = "secret" if requirements.pseudonym_field is None else "one-person tag"
+        found.append(
+            f"a pseudonym for {policy.pseudonym!r}, made of your {source}: "
+            "the same each time, and unlike your pseudonyms anywhere else"
+        )
+    return found
+
+
+def convinced(requirements: Requirements, issuers: Mapping[bytes, str]) -> Iterator[str]:
+    """What will be proved without being shown, one sentence each; ``issuers`` gives names."""
+    for slot in requirements.slots:
+        trusted = " or ".join(issuers.get(issuer, issuer.hex()) for issuer in slot.issuers)
+        still = "not expired and not revoked" if slot.schema.revocable else "not expired"
+        yield f"you hold a credential {slot.schema.title!r} of {trusted}, {still}"
+    for clause in requirements.clauses:
+        yield phrase(requirements, clause)
+
+
+def phrase(requirements: Requirements, clause: GroundClause) -> str:
+    """One clause: ``your date of birth is on or before 2007-11-22 (…)``."""
+    match clause:
+        case SetClause():
+            verb = "is none of" if clause.negated else "is one of"
+            return f"{_title(requirements, clause.field)} {verb} {', '.join(clause.shown)}"
+        case ListClause():
+            verb = "is not on" if clause.negated else "is on"
+            rule = clause.rule
+            return (
+                f"{_title(requirements, clause.field)} {verb} the list {rule.name!r} "
+                f"(version {rule.version})"
+            )
+        case SumClause():
+            kind = requirements.fields[clause.fields[0]].type
+            if kind in (FieldType.TEXT, FieldType.ENUM):
+                return _same_texts(requirements, clause)
+            return _sum(requirements, clause) + _age(requirements, clause)
+
+
+def _title(requirements: Requirements, ref: FieldRef) -> str:
+    """``your country``, with the credential's name where two fields have one title."""
+    title = requirements.fields[ref].title
+    alike = [other for other, field in requirements.fields.items() if field.title == title]
+    return f"your {title}" if len(alike) == 1 else f"your {title} ({ref.alias})"
+
+
+def _written(requirements: Requirements, clause: GroundClause) -> Comparison:
+    found = requirements.policy.clauses[clause.number - 1]
+    assert isinstance(found, Comparison)
+    return found
+
+
+def _sum(requirements: Requirements, clause: SumClause) -> str:
+    """Positive factors on the left, the rest on the right."""
+    field = requirements.fields[clause.fields[0]]
+    left = _side(requirements, clause, 1)
+    right = _side(requirements, clause, -1)
+    constant = -clause.constant
+    verbs = {Relation.ZERO: "is", Relation.NOT_ZERO: "is not"}
+    if field.type is FieldType.DATE:
+        verb = verbs.get(clause.relation, "is on or after")
+    else:
+        verb = verbs.get(clause.relation, "is at least")
+    if not left:  # only negative factors: turn the comparison round
+        left, right, constant = right, [], -constant
+        verb = verb.replace("on or after", "on or before").replace("at least", "at most")
+    if constant or not right:
+        right.append(_constant(field, constant, alone=not right))
+    return f"{' + '.join(left)} {verb} {' + '.join(right)}"
+
+
+def _side(requirements: Requirements, clause: SumClause, sign: int) -> list[str]:
+    return [
+        ("" if abs(factor) == 1 else f"{abs(factor)} × ") + _title(requirements, ref)
+        for ref, factor in clause.factors.items()
+        if factor * sign > 0
+    ]
+
+
+def _constant(field: Field, value: int, *, alone: bool) -> str:
+    if field.type is FieldType.AMOUNT:
+        return f"{format_number(value, field.minor_digits)} {field.currency}"
+    if field.type is FieldType.DATE and alone:
+        try:
+            return dt.date.fromordinal(value).isoformat()
+        except (ValueError, OverflowError):
+            return f"day {value}"
+    return f"{value} days" if field.type is FieldType.DATE else str(value)
+
+
+def _age(requirements: Requirements, clause: SumClause) -> str:
+    """The gloss on ``birth_date <= today - 18y``."""
+    match _written(requirements, clause):
+        case Comparison(
+            left=(Term(1, Name(name)),),
+            operator="<=",
+            right=(Term(1, Name("today")), Term(-1, Literal(LiteralKind.DURATION, age))),
+        ) if age.endswith("y") and name.rpartition(".")[2] == _BIRTH_DATE:
+            return f" (you are at least {age[:-1]} years old)"
+    return ""
+
+
+def _same_texts(requirements: Requirements, clause: SumClause) -> str:
+    written = _written(requirements, clause)
+    sides = [_atom(requirements, side[0].atom) for side in (written.left, written.right)]
+    verb = "is" if clause.relation is Relation.ZERO else "is not"
+    return f"{sides[0]} {verb} {sides[1]}"
+
+
+def _atom(requirements: Requirements, atom: Name | Literal) -> str:
+    if isinstance(atom, Literal):
+        return repr(atom.text)
+    if atom.path in requirements.variables:
+        return repr(requirements.variables[atom.path])
+    names = {str(ref): ref for ref in requirements.fields} | {
+        ref.name: ref for ref in requirements.fields
+    }
+    return _title(requirements, names[atom.path])
