@@ -122,19 +122,14 @@ def sign_list(
 
     ``key`` is the owner's credential key ``key_number`` for :data:`LIST_SCHEMA`.
     """
-    from zkcredit._native import commit
-
     if kind not in _TYPES:
         raise CallerError("a signed list has items of type text, integer, date or amount")
     ordered = tuple(sorted(set(items)))
     _check_items(ordered, kind)
     unsigned = SignedList(ledger_id, rule, kind, key_number, gaps, ordered, ())
-    wanted = []
-    for place in range(len(ordered) + gaps):
-        messages = [to_scalar(message) for message in _messages(unsigned, place)]
-        point = commit([(("H", j), message) for j, message in enumerate(messages)])
-        wanted.append((unsigned.header, len(messages), point, bytes(32), ()))
-    signatures = tuple(signature for _, signature in key.sign_commitments(wanted))
+    places = range(len(ordered) + gaps)
+    wanted = [[to_scalar(x) for x in _messages(unsigned, place)] for place in places]
+    signatures = tuple(key.sign_messages(unsigned.header, wanted))
     return SignedList(ledger_id, rule, kind, key_number, gaps, ordered, signatures)
 
 
