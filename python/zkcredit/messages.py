@@ -367,6 +367,17 @@ def decode_message(data: bytes | str, expected: type[_T]) -> _T:
         raise MalformedInput(f"message {name}: {error}") from None
 
 
+def read_field(kind: type[Message], name: str, value: Any) -> Any:
+    """The typed value of one field of a message from its JSON form; MalformedInput."""
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    if name not in types:
+        raise MalformedInput(f"{kind.__struct_config__.tag} has no field {name!r}")
+    try:
+        return msgspec.convert(value, types[name], dec_hook=_read_bytes)
+    except (msgspec.ValidationError, ValueError, TypeError) as error:
+        raise MalformedInput(f"{name}: {error}") from None
+
+
 def message_type(data: bytes | str) -> str:
     """The ``type`` tag of a message, to choose how to read it; MalformedInput without one."""
     raw = load_json(data, "a JSON message")
@@ -417,13 +428,18 @@ def check_signature(message: Signed, bls_key: bytes, signer: str) -> None:
 
     ``signer`` says in the error whose signature it should be.
     """
+    digest = signing_digest(message)
+    check_signed(digest, message.signature, bls_key, f"the {_plain_name(message)}", signer)
+
+
+def check_signed(digest: bytes, signature: bytes, bls_key: bytes, what: str, signer: str) -> None:
+    """Refused ``bad-signature`` unless ``signature`` (BLS, 96 bytes) is on the digest."""
     from zkcredit._native import bls_verify_batch
 
     try:
-        bls_verify_batch([(bls_key, signing_digest(message), message.signature)])
+        bls_verify_batch([(bls_key, digest, signature)])
     except (ProofRefused, MalformedInput):
-        problem = f"the {_plain_name(message)} is not signed by {signer}"
-        raise Refused("bad-signature", problem) from None
+        raise Refused("bad-signature", f"{what} is not signed by {signer}") from None
 
 
 _S = TypeVar("_S", bound=Signed)

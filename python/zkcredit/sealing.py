@@ -1,7 +1,7 @@
-"""What only the holder can read: sealed replies and the memo beside each entry.
+"""What only the holder can read: sealed replies, memos beside entries, bodies of records.
 
-Both are ChaCha20-Poly1305 with a random 12-byte nonce in front, under keys that
-are derived from the holder's seed for this one statement.
+All are ChaCha20-Poly1305 with a random 12-byte nonce in front, under a key for this one
+purpose: derived from the holder's seed for one statement, or random for one body.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ _MEMO_VERSION = 1
 _MEMO_PLAIN = MEMO_BYTES - _NONCE - _TAG
 
 
-def _seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """Nonce and ciphertext under ``key`` (32 bytes); ``associated`` is authenticated with it."""
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     nonce = secrets.token_bytes(_NONCE)
     return nonce + ChaCha20Poly1305(key).encrypt(nonce, plaintext, associated)
 
 
-def _open(key: bytes, sealed: bytes, associated: bytes, what: str) -> bytes:
+def open_sealed(key: bytes, sealed: bytes, associated: bytes, what: str) -> bytes:
+    """What :func:`seal` made: CheckFailed under another key, MalformedInput if too short.
+
+    ``what`` names it in the error.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -39,12 +44,12 @@ def _open(key: bytes, sealed: bytes, associated: bytes, what: str) -> bytes:
 
 def seal_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, plaintext: bytes) -> bytes:
     """A lender's private reply to one statement; ``key`` (32 bytes) came with the request."""
-    return _seal(key, plaintext, ledger_id + statement_hash)
+    return seal(key, plaintext, ledger_id + statement_hash)
 
 
 def open_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, sealed: bytes) -> bytes:
     """The plaintext of a sealed reply; CheckFailed if it is for another statement or key."""
-    return _open(key, sealed, ledger_id + statement_hash, "the lender's reply")
+    return open_sealed(key, sealed, ledger_id + statement_hash, "the lender's reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,12 @@ class Memo:
         """Exactly 128 bytes, bound to the statement."""
         writer = Writer().u8(_MEMO_VERSION).u64(self.amount_minor).u8(self.plan)
         plain = writer.text8(shorten(self.label)).finish()
-        return _seal(key, plain.ljust(_MEMO_PLAIN, b"\0"), statement)
+        return seal(key, plain.ljust(_MEMO_PLAIN, b"\0"), statement)
 
     @staticmethod
     def open(key: bytes, statement: bytes, sealed: bytes) -> Memo:
         """CheckFailed if the memo is not the holder's, MalformedInput if it is not a memo."""
-        reader = Reader(_open(key, sealed, statement, "the memo"))
+        reader = Reader(open_sealed(key, sealed, statement, "the memo"))
         reader.version(_MEMO_VERSION, "memo")
         memo = Memo(reader.u64(), reader.u8(), reader.text8())
         if any(reader.rest()):

@@ -304,6 +304,7 @@ class Play:
         """The wallet without its past, which all wallets together would fill memory with."""
         state = decode_state(wallet.dump())
         state.history.clear()
+        state.records.invoices.clear()
         for line in state.lines:
             line.documents.clear()
         return Wallet.load(encode_state(state), self._cast.clock)

@@ -6,7 +6,7 @@ import msgspec
 
 from zkcredit.errors import MalformedInput
 from zkcredit.messages import prepare_types
-from zkcredit.wallet.state import Secretive
+from zkcredit.state import Secretive
 
 VERSION = 1
 SETTLE_MIN = 5

@@ -1,7 +1,7 @@
 """What a wallet remembers, and its bytes inside the vault.
 
-Everything except :attr:`WalletState.phrase` can be found again on the ledger;
-it is kept so that no step needs a scan.
+Lines and history can be found again on the ledger with :attr:`WalletState.phrase`;
+they are kept so that no step needs a scan. The keys of records are here only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import msgspec
 from zkcredit.entries import Kind
 from zkcredit.errors import MalformedInput
 from zkcredit.messages import prepare_types
+from zkcredit.records.state import RecordsState
+from zkcredit.state import Secretive
 
 VERSION = 1
 
@@ -21,13 +23,6 @@ READY = "ready"
 PENDING = "pending"
 DISPUTED = "disputed"
 CLOSED = "closed"
-
-
-class Secretive(msgspec.Struct):
-    """Base of state that holds secrets: it prints its class and nothing else."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +139,7 @@ class WalletState(Secretive, kw_only=True):
     root: bytes
     lines: list[Line] = msgspec.field(default_factory=list)
     history: list[HistoryRow] = msgspec.field(default_factory=list)
+    records: RecordsState = msgspec.field(default_factory=RecordsState)
 
 
 prepare_types(WalletState)

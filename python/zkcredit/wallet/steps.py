@@ -18,6 +18,7 @@ from zkcredit.entries import (
     Statement,
     UpdateStatement,
 )
+from zkcredit.messages import Invoice, signing_digest
 from zkcredit.sealing import Memo
 from zkcredit.tokens import Product, claim_commitment, signed_period, tweak
 from zkcredit.wallet.state import Pending, Token
@@ -39,6 +40,19 @@ class Purchase:
     not_after_ms: int
     plan: int
     label: str
+
+    @staticmethod
+    def of(invoice: Invoice, merchant: str, plan: int) -> Purchase:
+        """The purchase that an invoice of this merchant asks for, in ``plan`` parts."""
+        return Purchase(
+            amount_minor=invoice.amount_minor,
+            rho=bytes(invoice.rho),
+            payee=bytes(invoice.payee),
+            invoice_hash=signing_digest(invoice),
+            not_after_ms=invoice.not_after_ms,
+            plan=plan,
+            label=f"{merchant}: {invoice.label}",
+        )
 
 
 class Steps:

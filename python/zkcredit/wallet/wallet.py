@@ -21,6 +21,8 @@ from zkcredit.messages import (
     StatementOpening,
     UpdateOpening,
     decode_message,
+    encode_message,
+    signing_digest,
 )
 from zkcredit.tokens import Product
 from zkcredit.wallet import follow, preview, replies, restore
@@ -46,6 +48,8 @@ from zkcredit.wallet.steps import Purchase, Steps
 if TYPE_CHECKING:
     from zkcredit._native import Seed
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.records.bodies import BodyStore
+    from zkcredit.wallet.records import WalletRecords
 
 Save = Callable[[], None]
 
@@ -125,6 +129,12 @@ class Wallet:
     def documents(self, line: int) -> list[BillingDocument]:
         """The lender's signed billing documents of a line, oldest first."""
         return [decode_message(data, BillingDocument) for data in self.line(line).documents]
+
+    def records(self, bodies: BodyStore, save: Save | None = None) -> WalletRecords:
+        """The wallet's receipts, bills and other records, whose bodies lie in ``bodies``."""
+        from zkcredit.wallet.records import WalletRecords
+
+        return WalletRecords(self._state, bodies, save, self._clock)
 
     # -- opening a line --------------------------------------------------------------------
 
@@ -212,8 +222,6 @@ class Wallet:
 
         The same invoice again gives the same submission.
         """
-        from zkcredit.messages import signing_digest
-
         found = self._on(ledger, line)
         invoice_hash = signing_digest(invoice)
         pending = found.pending
@@ -225,17 +233,11 @@ class Wallet:
         merchant = preview.check_offer(registry, invoice, product, self._clock())
         preview.check_line(registry, found, product)
         preview.check_amount(found, product, invoice.amount_minor, plan)
-        purchase = Purchase(
-            amount_minor=invoice.amount_minor,
-            rho=bytes(invoice.rho),
-            payee=bytes(invoice.payee),
-            invoice_hash=invoice_hash,
-            not_after_ms=invoice.not_after_ms,
-            plan=plan,
-            label=f"{merchant}: {invoice.label}",
-        )
         assert found.token is not None
-        return self._begin(found, self._steps(ledger, found).spend(found.token, purchase))
+        purchase = Purchase.of(invoice, merchant, plan)
+        submission = self._begin(found, self._steps(ledger, found).spend(found.token, purchase))
+        self._state.records.invoices.append(encode_message(invoice))
+        return submission
 
     def pay(
         self,
@@ -253,8 +255,7 @@ class Wallet:
         return self._store_and_submit(ledger, line, save)
 
     def _check_unpaid(self, invoice_hash: bytes) -> None:
-        pending = (line.pending for line in self._state.lines)
-        paid = [x.invoice_hash for x in pending if x is not None]
+        paid = [line.pending.invoice_hash for line in self._state.lines if line.pending]
         paid += [row.invoice_hash for row in self._state.history]
         if invoice_hash in paid:
             raise Refused("already-paid", "this wallet has paid this invoice")
