@@ -109,7 +109,7 @@ def verify_batch(items: Sequence[tuple[Statement, bytes]]) -> None:
     """All or ProofRefused with the culprits' indexes."""
 
 class IssuerKey:
-    """A BBS key pair: signs one period's tokens of one issuer."""
+    """A BBS key pair: signs one period's tokens, or one schema's credentials, of one issuer."""
 
     @staticmethod
     def derive(seed: Seed, data: bytes) -> IssuerKey: ...
@@ -120,6 +120,9 @@ class IssuerKey:
         items: Sequence[tuple[bytes, int, bytes, bytes, Sequence[tuple[int, Scalar]]]],
     ) -> list[tuple[bytes, bytes]]:
         """(header, message count, C′, tweak, adjustments) → (C_final, signature of 80 bytes)."""
+
+    def sign_messages(self, header: bytes, items: Sequence[Sequence[Scalar]]) -> list[bytes]:
+        """Signatures (80 bytes) on lists of messages, constant time in them."""
 
 def serial_tweak(origin: bytes, commitment: bytes) -> bytes:
     """H(N ‖ C′) (``origin`` = the nullifier, or ``b"open"``) added to the serial by the signer."""

@@ -17,12 +17,12 @@ from referenceprover import bits, torsion
 from referencepurchase import MESSAGES, SECRETS, purchase
 
 from zkcredit.reference import engine, g1
-from zkcredit.reference.circuit import load
+from zkcredit.reference.circuit import NAMES, load
 
 ROOT = Path(__file__).parents[2]
 RANDOM = int(os.environ.get("ZKCREDIT_DIFFERENTIAL", "50"))
 BASES = [
-    ("settle", {}), ("open", {}), ("refresh", {}), ("update", {}), ("statement", {}),
+    ("settle", {}), ("request", {}), ("open", {}), ("refresh", {}), ("update", {}), ("statement", {}),
     ("statement", {"K": 3, "M": 2}), ("spend", {}), ("spend", {"K": 0}), ("spend", {"bits": 64}),
     ("spend", {"K": 3, "M": 2}),
 ]  # fmt: skip
@@ -45,7 +45,7 @@ def test_both_verifiers_agree(circuit: str, sizes: dict[str, int]) -> None:
     assert accepted == []
 
 
-@pytest.mark.parametrize("name", ["open", "spend", "refresh", "update", "statement", "settle"])
+@pytest.mark.parametrize("name", NAMES)
 def test_frozen_proofs(name: str) -> None:
     """The proofs that are pinned beside the relations."""
     pins = json.loads((ROOT / "circuits" / "pins" / f"{name}.json").read_text())

@@ -102,7 +102,8 @@ def sign(key: _native.IssuerKey, header: bytes, messages: list[int]) -> bytes:
 
 def make(circuit: str, *, name: str = "", **parameters: int) -> Case:
     """An accepted case of a circuit at these sizes."""
-    sizes = parameters if circuit == "settle" else {"K": 1, "M": 0, "bits": 32} | parameters
+    fixed = circuit in ("settle", "request")
+    sizes = parameters if fixed else {"K": 1, "M": 0, "bits": 32} | parameters
     name = name or f"{circuit} {' '.join(f'{k}={v}' for k, v in sorted(sizes.items()))}".strip()
     ledger_id, context = data32("ledger"), data32("context", name)
     witness, publics, labels, keys, signatures = _witness(circuit, sizes, name)
@@ -127,6 +128,8 @@ def _witness(circuit: str, sizes: Mapping[str, int], name: str) -> tuple[Any, ..
 
     if circuit == "settle":
         return {"key": secret("key")}, {}, {}, [], []
+    if circuit == "request":
+        return {what: secret(what) for what in ("blind", "owner")}, {}, {}, [], []
     if circuit == "open":
         names = ("blind", "owner", "serial", "rho_owner")
         return {what: secret(what) for what in names}, {}, {}, [], []

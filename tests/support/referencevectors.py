@@ -30,6 +30,7 @@ FILES: dict[str, tuple[str, dict[str, int]]] = {
     "update": ("update", {}),
     "statement": ("statement", {"K": 2, "M": 1}),
     "settle": ("settle", {}),
+    "request": ("request", {}),
 }
 REFUSALS = 40
 _FIELDS = ("parameters", "ledger_id", "context", "keys", "labels", "publics", "points")

@@ -17,7 +17,7 @@ from zkcredit.reference import expressions, hashing
 from zkcredit.reference.forms import Form, Polynomial
 from zkcredit.reference.g1 import R
 
-NAMES = ("open", "spend", "refresh", "update", "statement", "settle")
+NAMES = ("open", "spend", "refresh", "update", "statement", "settle", "request")
 """The relations of the ledger."""
 VARIABLES_MAX = 4096
 RANGE_BITS_MAX = 128

@@ -302,6 +302,18 @@ const TABLE: &[Row] = &[
             Point(|_| of(generators::named("blinding"), 1)),
         ],
     ),
+    (
+        "request.holder",
+        At::Always,
+        &[
+            // A handle, an expiry and a field of the holder's own choice.
+            Point(|_| of(message(2), 7)),
+            Point(|_| of(message(3), 1)),
+            Point(|_| of(message(4), 1)),
+            Point(|_| of(message(0), 1)),
+            Point(|_| of(message(1), 1)),
+        ],
+    ),
 ];
 
 fn message(index: usize) -> G1Affine {
@@ -509,6 +521,11 @@ fn statement() {
 #[test]
 fn settle() {
     check_circuit("settle");
+}
+
+#[test]
+fn request() {
+    check_circuit("request");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::errors::{ProofRefused, misuse, raise, refused};
 use crate::secrets::Seed;
 
 /// The relations that come with the package.
-const BUILTIN: [(&str, &str); 6] = [
+const BUILTIN: [(&str, &str); 7] = [
     ("open", include_str!("../../../circuits/open.toml")),
     ("spend", include_str!("../../../circuits/spend.toml")),
     ("refresh", include_str!("../../../circuits/refresh.toml")),
@@ -25,6 +25,7 @@ const BUILTIN: [(&str, &str); 6] = [
         include_str!("../../../circuits/statement.toml"),
     ),
     ("settle", include_str!("../../../circuits/settle.toml")),
+    ("request", include_str!("../../../circuits/request.toml")),
 ];
 
 /// A compiled circuit.

@@ -59,7 +59,7 @@ fn adjustments(given: &Adjustments<'_>) -> PyResult<Vec<(usize, Scalar)>> {
         .collect()
 }
 
-/// A BBS key pair of one issuer and period.
+/// A BBS key pair of one issuer, for the tokens of a period or the credentials of a schema.
 #[pyclass(frozen, module = "zkcredit._native")]
 pub struct IssuerKey {
     secret: SecretKey,
@@ -122,6 +122,26 @@ impl IssuerKey {
         Ok(signed
             .map(|(c, s)| (bytes(py, &c.to_compressed()), bytes(py, &s.to_bytes())))
             .collect())
+    }
+
+    /// Signs lists of messages that the issuer knows, all under one header.
+    fn sign_messages<'py>(
+        &self,
+        py: Python<'py>,
+        header: &[u8],
+        items: Vec<Vec<Bound<'py, PyAny>>>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let read = |item: &Vec<Bound<'py, PyAny>>| {
+            let values = item.iter().map(|m| scalar(m).map(|s| *s));
+            values
+                .collect::<PyResult<Vec<Scalar>>>()
+                .map(Zeroizing::new)
+        };
+        let messages = items.iter().map(read).collect::<PyResult<Vec<_>>>()?;
+        let sign = |m: &Zeroizing<Vec<Scalar>>| token::sign_messages(&self.secret, header, m);
+        let signed: Result<Vec<_>, _> = py.detach(|| messages.par_iter().map(sign).collect());
+        let signed = signed.map_err(raise)?.into_iter();
+        Ok(signed.map(|s| bytes(py, &s.to_bytes())).collect())
     }
 
     fn __repr__(&self) -> &'static str {

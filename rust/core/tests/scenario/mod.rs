@@ -16,7 +16,15 @@ pub const CONTEXT: [u8; 32] = [9; 32];
 pub const SEED: [u8; 32] = [5; 32];
 pub const HEADER: &[u8] = b"token header";
 pub const LABEL: &[u8] = b"value of the tests";
-pub const NAMES: [&str; 6] = ["open", "spend", "refresh", "update", "statement", "settle"];
+pub const NAMES: [&str; 7] = [
+    "open",
+    "spend",
+    "refresh",
+    "update",
+    "statement",
+    "settle",
+    "request",
+];
 
 /// The text of a circuit.
 pub fn text(name: &str) -> String {
@@ -39,7 +47,7 @@ pub const DEFAULT: Size = Size {
 };
 
 pub fn parameters(name: &str, size: Size) -> BTreeMap<String, i64> {
-    if name == "settle" {
+    if ["settle", "request"].contains(&name) {
         return BTreeMap::new();
     }
     let entries = [

@@ -117,7 +117,7 @@ fn stored_points_are_in_the_subgroup() {
 
 #[test]
 fn the_next_token_may_be_tainted_because_the_signer_clears_it() {
-    for name in ["open", "spend", "refresh", "update", "statement"] {
+    for name in ["open", "spend", "refresh", "update", "statement", "request"] {
         let s = Scenario::new(name, DEFAULT);
         assert_eq!(s.circuit.commitments[0].point, "next");
         for torsion in [order_three(), large_order()] {
