@@ -113,6 +113,13 @@ def gap_header(ledger_id: bytes, issuer: bytes, schema: bytes, number: int, epoc
     return _signing_header(3, ledger_id, issuer, schema, number) + Writer().u32(epoch).finish()
 
 
+def credential_request_context(
+    ledger_id: bytes, issuer: bytes, schema: bytes, number: int
+) -> bytes:
+    """The context that binds a request's proof to the issuer's key for a schema."""
+    return _derive("credential request", credential_header(ledger_id, issuer, schema, number))
+
+
 def _signing_header(use: int, ledger_id: bytes, issuer: bytes, schema: bytes, number: int) -> bytes:
     """The first byte tells apart what one key signs; tokens have 1."""
     writer = Writer().u8(use).fixed(ledger_id, 32).fixed(issuer, 32).fixed(schema, 32)

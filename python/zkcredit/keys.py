@@ -113,6 +113,13 @@ class WalletKeys:
         """rho_D of the due commitment of a statement."""
         return self.seed.scalar("zkcredit v1 due", bytes([kind]) + nullifier)
 
+    def credential_blind(
+        self, issuer_id: bytes, schema_hash: bytes, number: int, ordinal: int
+    ) -> SecretScalar:
+        """``blind`` of the credential ``ordinal`` under key ``number`` of an issuer's schema."""
+        data = issuer_id + schema_hash + _u32(number) + _u32(ordinal)
+        return self.seed.scalar("zkcredit v1 credential blind", data)
+
     def reply_key(self, origin: bytes) -> bytes:
         """Key (32 bytes) that seals the lender's reply; ``origin`` is N, or C′ of an open."""
         return self.seed.key("zkcredit v1 reply", origin)
@@ -140,22 +147,35 @@ class MerchantKeys:
         return self.seed.scalar("zkcredit v1 invoice payee", nonce)
 
 
-class LenderKeys:
-    """Secrets of a lender: its registration key and one BBS key per terms and period."""
+class IssuerKeys:
+    """Secrets of an issuer: its registration key and one BBS key per use and number.
+
+    A lender and an issuer of credentials with one seed are one issuer on the ledger.
+    """
 
     def __init__(self, seed: Seed) -> None:
         from zkcredit._native import BlsKey
 
         self.seed = seed
         self.bls: BlsKey = BlsKey.derive(seed, b"issuer")
-        self._periods: dict[tuple[bytes, int], IssuerKey] = {}
+        self._keys: dict[bytes, IssuerKey] = {}
+
+    def credential_key(self, schema_hash: bytes, number: int) -> IssuerKey:
+        """The key that signs credentials of this schema; derived once, then kept."""
+        return self._derived(b"credential" + schema_hash + _u32(number))
+
+    def _derived(self, data: bytes) -> IssuerKey:
+        from zkcredit._native import IssuerKey
+
+        key = self._keys.get(data)
+        if key is None:
+            key = self._keys[data] = IssuerKey.derive(self.seed, data)
+        return key
+
+
+class LenderKeys(IssuerKeys):
+    """Secrets of a lender: those of an issuer, and one BBS key per terms and period."""
 
     def period_key(self, terms_hash: bytes, period: int) -> IssuerKey:
         """The key that signs this period's tokens; derived once, then kept."""
-        from zkcredit._native import IssuerKey
-
-        key = self._periods.get((terms_hash, period))
-        if key is None:
-            key = IssuerKey.derive(self.seed, b"period" + terms_hash + _u32(period))
-            self._periods[(terms_hash, period)] = key
-        return key
+        return self._derived(b"period" + terms_hash + _u32(period))

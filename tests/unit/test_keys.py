@@ -4,6 +4,7 @@ import pytest
 
 from zkcredit.errors import CallerError, MalformedInput
 from zkcredit.keys import (
+    IssuerKeys,
     LenderKeys,
     MerchantKeys,
     WalletKeys,
@@ -79,6 +80,11 @@ def test_every_part_of_a_step_changes_its_secrets(keys: WalletKeys) -> None:
         keys.tag_blinding(8, N),
         keys.tag_blinding(9, N),
         keys.due_blinding(9, N),
+        keys.credential_blind(N, PAYEE, 1, 0),
+        keys.credential_blind(other, PAYEE, 1, 0),
+        keys.credential_blind(N, other, 1, 0),
+        keys.credential_blind(N, PAYEE, 2, 0),
+        keys.credential_blind(N, PAYEE, 1, 1),
     ]
     secrets = {scalar.expose() for pair in pairs for scalar in pair}
     secrets |= {scalar.expose() for scalar in single}
@@ -102,6 +108,16 @@ def test_each_period_has_its_own_key() -> None:
     }
     assert len(keys) == 6
     assert lender.period_key(N, 1) is lender.period_key(N, 1)
+
+
+def test_each_schema_and_number_has_its_own_credential_key() -> None:
+    issuer = IssuerKeys(seed_from_phrase(PHRASE))
+    lender = LenderKeys(seed_from_phrase(PHRASE))
+    keys = [issuer.credential_key(schema, number) for schema in (N, PAYEE) for number in (1, 2)]
+    keys.append(lender.period_key(N, 1))
+    assert len({key.public_key for key in keys}) == 5
+    assert lender.bls.public_key == issuer.bls.public_key
+    assert lender.credential_key(N, 1).public_key == keys[0].public_key
 
 
 def test_numbers_that_do_not_fit() -> None:
