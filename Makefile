@@ -84,14 +84,23 @@ bench: setup
 	@for bench in sizes verify pipeline; do \
 		echo "== benches/python/$$bench.py"; $(BIN)/python "benches/python/$$bench.py"; done
 
-# BLS, BLAKE3 and BBS beside other packages, which go into an environment of their own.
+# Ours beside other packages, which go into an environment and a workspace of their own.
+# Writes benches/PEERS.md and its plots. One core, because blst starts threads where it sees two.
+PEERS := target/peers
 bench-peers: setup
-	$(PYTHON) -m venv target/peers
-	target/peers/bin/python -m pip install --quiet --no-input --require-hashes \
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --no-input --require-hashes \
 		-r requirements/runtime.txt
-	target/peers/bin/python -m pip install --quiet --no-input -r requirements/bench.in
-	@for bench in bls hashing bbs; do echo "== benches/python/bench_$$bench.py"; \
-		PYTHONPATH=python target/peers/bin/python benches/python/bench_$$bench.py $(ARGS); done
+	$(PEERS)/bin/python -m pip install --quiet --no-input -r requirements/bench.in
+	{ git rev-parse --short HEAD; git status --short rust circuits; } > $(PEERS)/commit
+	$(CARGO) build --locked --release --manifest-path benches/peers/Cargo.toml \
+		--target-dir $(PEERS)/cargo
+	taskset -c 0 $(PEERS)/cargo/release/zkcredit-peers $(PEERS)/figures.json
+	rm -f $(PEERS)/figures.jsonl
+	@for bench in bls hashing bbs anoncreds; do echo "== benches/python/bench_$$bench.py"; \
+		PYTHONPATH=python $(PEERS)/bin/python benches/python/bench_$$bench.py --seconds 2 \
+		--figures $(PEERS)/figures.jsonl; done
+	$(PEERS)/bin/python benches/python/peers_report.py $(PEERS)
 
 # Removes one rule or constraint at a time and expects the tests to go red.
 mutants: setup

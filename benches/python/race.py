@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +24,7 @@ def options(description: str | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="threads of ours (default 1)")
     parser.add_argument("--seconds", type=float, default=6.0, help="for each table row group")
     parser.add_argument("--quick", action="store_true", help="one round each: does it run")
+    parser.add_argument("--figures", type=Path, help="add the rows to this file, as lines of JSON")
     found = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(found.threads)
     return found
@@ -96,7 +99,17 @@ class Track:
                 f"| {statistics.median(found):11,.2f} | {best[name] / ours:5.2f} |",
                 flush=True,
             )
+        self._note(work, best)
         return best
+
+    def _note(self, work: str, best: dict[str, float]) -> None:
+        if self.arguments.figures is None:
+            return
+        bench = Path(sys.argv[0]).stem
+        with self.arguments.figures.open("a", encoding="utf-8") as lines:
+            for name, micros in best.items():
+                row = {"bench": bench, "work": work, "who": name, "micros": micros}
+                lines.write(json.dumps(row) + "\n")
 
 
 def repeat(run: Callable[[], object], count: int) -> Callable[[], None]:
