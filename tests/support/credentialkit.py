@@ -31,7 +31,7 @@ from zkcredit.policies.lists import LIST_SCHEMA
 from zkcredit.policies.policy import Policy
 from zkcredit.policies.present import Gap, Holding, plan, present
 from zkcredit.policies.presentation import Presentation
-from zkcredit.policies.request import PresentationRequest, make_request
+from zkcredit.policies.request import PresentationRequest, make_request, own_request
 from zkcredit.policies.verify import Disclosure, verify
 
 EXPIRES = dt.date(2030, 12, 31)
@@ -230,7 +230,8 @@ class Scene:
         return present(self.registry, consent, keys or self.keys, bound)
 
     def verify(self, request: PresentationRequest, presentation: Presentation) -> Disclosure:
-        return verify(self.registry, request, presentation, self.clock())
+        asked = own_request(self.registry, request, self.clock())
+        return verify(self.registry, asked, presentation)
 
     def check(self, policy: Policy, **options: Any) -> Disclosure:
         """Request, presentation, verification."""

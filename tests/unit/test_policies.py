@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from credentialkit import Scene
-from kit import refused
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ lenders from their billing documents.
 
 from __future__ import annotations
 
-from zkcredit.credentials.schema import INTEGER_MAX, Field, FieldType, Schema
+from zkcredit.credentials.schema import Field, FieldType, Schema
 
 _ISO_3166 = (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN "
@@ -48,6 +48,9 @@ CATEGORIES: tuple[str, ...] = (
 )
 """What a business sells, as the registrar has checked it."""
 
+INCOME_MAX_MINOR = (1 << 40) - 1
+"""Largest income: every bit of it costs each proof about it two points to verify."""
+
 IDENTITY = Schema(
     name="identity",
     title="Identity",
@@ -79,7 +82,7 @@ def income_schema(currency: str, minor_digits: int) -> Schema:
                 "monthly income",
                 FieldType.AMOUNT,
                 0,
-                INTEGER_MAX,
+                INCOME_MAX_MINOR,
                 currency=currency,
                 minor_digits=minor_digits,
             ),

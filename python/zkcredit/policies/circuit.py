@@ -27,8 +27,8 @@ from zkcredit.policies.clauses import (
 )
 from zkcredit.policies.resolve import Requirements, Slot
 
-EXPIRY_BITS = 22
-"""Days to the last valid day of a credential: every calendar date fits."""
+EXPIRY_BITS = 15
+"""Days to the last valid day of a credential: it must lie within 89 years."""
 HANDLE_BITS = 32
 LIMB_BITS = 124
 """Ranges of more than 128 bits are proved in two limbs of this width."""

@@ -25,6 +25,7 @@ keys are refused.
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import re
 import tomllib
@@ -105,7 +106,7 @@ class Policy:
     def parse(data: bytes | str) -> Policy:
         """The policy of a TOML or JSON text; MalformedInput says what is wrong with it."""
         encoded = data.encode(errors="replace") if isinstance(data, str) else bytes(data)
-        return _build(encoded, _document(encoded))
+        return _parse(encoded)
 
 
 class _CredentialTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -135,6 +136,11 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 
 prepare_types(_Document)
+
+
+@functools.lru_cache(64)
+def _parse(encoded: bytes) -> Policy:
+    return _build(encoded, _document(encoded))
 
 
 def _document(encoded: bytes) -> _Document:

@@ -125,9 +125,26 @@ def read_request(registry: Registry, request: PresentationRequest, now_ms: int) 
         raise Refused("wrong-ledger", "the request is for another ledger")
     verifier = find_verifier(registry, request.verifier_id)
     check_signature(request, verifier.bls_key, verifier.name)
+    _check_time(request, now_ms)
+    return _asked(registry, request, verifier)
+
+
+def own_request(registry: Registry, request: PresentationRequest, now_ms: int) -> Asked:
+    """A request that the caller has made itself and kept: its signature is not looked at.
+
+    Refused ``expired``, or what :func:`~zkcredit.policies.resolve.resolve` refuses.
+    """
+    _check_time(request, now_ms)
+    return _asked(registry, request, find_verifier(registry, request.verifier_id))
+
+
+def _asked(registry: Registry, request: PresentationRequest, verifier: Party) -> Asked:
+    return Asked(request, signing_digest(request), verifier, _requirements(registry, request))
+
+
+def _check_time(request: PresentationRequest, now_ms: int) -> None:
     if now_ms > request.valid_until_ms:
         raise Refused("expired", "the request has expired: ask for a new one")
-    return Asked(request, signing_digest(request), verifier, _requirements(registry, request))
 
 
 def check_date(asked: Asked, now_ms: int) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from zkcredit.errors import Refused, ZkCreditError
 from zkcredit.policies import presentation as shown
 from zkcredit.policies.presentation import Presentation
-from zkcredit.policies.request import PresentationRequest, read_request
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
@@ -35,16 +34,14 @@ class Disclosure:
     terms_hash: bytes
 
 
-def verify(
-    registry: Registry, request: PresentationRequest, presentation: Presentation, now_ms: int
-) -> Disclosure:
-    """What ``presentation`` discloses, if it answers ``request`` on this ledger at ``now_ms``.
+def verify(registry: Registry, asked: Asked, presentation: Presentation) -> Disclosure:
+    """What ``presentation`` discloses, if it answers the request ``asked`` on this ledger now.
 
-    Faults of the request are the verifier's own and raise as in
-    :func:`~zkcredit.policies.request.read_request`. Everything else is Refused ``presentation``
-    with one message: what failed would say something about the holder.
+    ``asked`` comes from :func:`~zkcredit.policies.request.own_request` or
+    :func:`~zkcredit.policies.request.read_request`, which also check its time. Whatever is
+    wrong with the presentation, it is Refused ``presentation`` with one message: what failed
+    would say something about the holder.
     """
-    asked = read_request(registry, request, now_ms)
     try:
         return _verify(registry, asked, presentation)
     except ZkCreditError:
