@@ -21,7 +21,7 @@ from zkcredit.records import grants
 from zkcredit.records.anchors import Anchor
 from zkcredit.records.bodies import open_body, seal_body
 from zkcredit.records.disclosure import Disclosure, Record, disclose, verify_record
-from zkcredit.records.documents import KINDS, AnyDocument, kind_of
+from zkcredit.records.documents import KINDS, AnyDocument, find_kind, kind_of
 from zkcredit.records.grants import Grant
 from zkcredit.records.recipients import Recipient, check_recipient
 from zkcredit.records.state import HeldGrant, HeldRecord, RecordsState
@@ -87,9 +87,8 @@ class RecordBook:
 
     def records(self, kind: str | None = None) -> list[RecordRow]:
         """All records, or those of one kind (``receipt``, ``bill``, ``agreement``, ``report``)."""
-        if kind is not None and kind not in KINDS:
-            raise CallerError(f"there is no kind {kind!r}; kinds are {', '.join(KINDS)}")
-        return [row_of(held) for held in self._state.records if kind in (None, held.kind)]
+        wanted = KINDS if kind is None else [find_kind(kind).name]
+        return [row_of(held) for held in self._state.records if held.kind in wanted]
 
     def document(self, number: int) -> AnyDocument:
         """The document of a record, anchored or not."""

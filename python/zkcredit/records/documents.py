@@ -140,6 +140,14 @@ def kind_of_tag(tag: str) -> Kind:
     return found
 
 
+def find_kind(name: str) -> Kind:
+    """The kind of this name; CallerError if there is none."""
+    found = KINDS.get(name)
+    if found is None:
+        raise CallerError(f"there is no kind of record {name!r}: say one of {', '.join(KINDS)}")
+    return found
+
+
 def author_of(registry: Registry, kind: Kind, author_id: bytes) -> Party:
     """The author of this identifier; Refused ``unknown-issuer`` or ``unknown-merchant``."""
     if kind.author == "merchant_id":
