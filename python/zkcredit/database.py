@@ -1,4 +1,4 @@
-"""One SQLite file with one writer at a time: what ledger and lender have in common.
+"""One SQLite file with one writer at a time: what ledger, lender and issuer have in common.
 
 Opening checks that the file is of the right kind and version. Every change happens
 inside :meth:`Database.write`, which commits with ``synchronous=FULL`` or leaves
@@ -196,6 +196,37 @@ class Database:
             self._connection.executemany(sql, rows)
         after: int = self._connection.total_changes
         return after - before
+
+
+class OwnStore(Database):
+    """A participant's own database, for its eyes only, with a table ``meta`` of small values."""
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str] | None) -> Self:
+        """A new empty database, in memory if ``path`` is None; StateConflict if it exists."""
+        target = None if path is None else Path(path)
+        store = cls._create(target)
+        if target is not None:
+            with contextlib.suppress(OSError):
+                target.chmod(0o600)
+        return store
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """An existing database; StoreError, or MalformedInput for another kind or version."""
+        return cls._open(Path(path))
+
+    def meta(self, key: str) -> bytes | None:
+        """A stored value, None if it was never set."""
+        value: bytes | None = self._value("SELECT value FROM meta WHERE key=?", (key,))
+        return value
+
+    def set_meta(self, key: str, value: bytes) -> None:
+        """Stores a value; inside :meth:`write`."""
+        self._run(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
+            (key, value),
+        )
 
 
 def _is_io_error(error: BaseException | None) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Text, create_engine
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, create_engine
 from sqlalchemy.pool import StaticPool
 
 
@@ -25,6 +25,11 @@ def blob(name: str, **options: Any) -> Column[bytes]:
 def text(name: str, **options: Any) -> Column[str]:
     """A text that is always there."""
     return Column(name, Text, nullable=False, **options)
+
+
+def meta_table(metadata: MetaData) -> Table:
+    """The table of small values that every participant's own database has."""
+    return Table("meta", metadata, text("key", primary_key=True), blob("value"))
 
 
 def create_all(metadata: MetaData, driver: Any, connection: Any) -> None:

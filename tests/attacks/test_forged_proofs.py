@@ -159,7 +159,7 @@ def other_ledger(world: World) -> World:
     fork.terms_hash = fork.lender.publish_terms(fork.ledger, world.terms)
     key = world.ledger.registry.period(world.terms_hash, 1).bbs_key
     statement = PeriodStatement(fork.terms_hash, 1, KeyAction.OPEN, key)
-    fork.lender._submit(fork.ledger, statement)
+    fork.lender._desk.submit(fork.ledger, statement)
     fork.add_merchant("Shop 0")
     return fork
 

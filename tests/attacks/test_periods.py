@@ -165,7 +165,7 @@ def test_periods_open_and_close_in_order_and_under_fresh_keys() -> None:
 
     def attempt(number: int, action: KeyAction, bbs_key: bytes = b"") -> Receipt:
         statement = PeriodStatement(world.terms_hash, number, action, bbs_key)
-        return world.lender._submit(world.ledger, statement)
+        return world.lender._desk.submit(world.ledger, statement)
 
     for number, action, bbs_key, rule in (
         (3, KeyAction.OPEN, fresh, "period-order"),

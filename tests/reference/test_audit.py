@@ -62,7 +62,7 @@ def publish(world: World) -> None:
         RevocationStatement(*ids, 1, 1, bytes(32)),
         RecordsStatement(world.issuer_id, bytes(32)),
     ):
-        world.lender._submit(world.ledger, statement)
+        world.lender._desk.submit(world.ledger, statement)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.entries import Kind, LineStatement, OpenStatement, Statement, Submission
-from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
+from zkcredit.errors import MalformedInput, Refused, StateConflict, ZkCreditError
+from zkcredit.issuing import IssuerDesk
+from zkcredit.keys import LenderKeys
 from zkcredit.lender.store import LenderStore, Signature
 from zkcredit.messages import encode_message
 from zkcredit.money import MAX_MINOR
@@ -19,7 +21,6 @@ from zkcredit.tokens import Product, signed_period, tweak
 if TYPE_CHECKING:
     import msgspec
 
-    from zkcredit.keys import LenderKeys
     from zkcredit.ledger import LedgerView
     from zkcredit.ledger.registry import Registry
 
@@ -53,28 +54,8 @@ def origin_of(statement: LineStatement) -> bytes:
     return statement.nullifier
 
 
-class Desk:
-    """Store, keys and clock of one lender on one ledger."""
-
-    def __init__(self, store: LenderStore, keys: LenderKeys, clock: Callable[[], int]) -> None:
-        self.store = store
-        self.keys = keys
-        self.clock = clock
-
-    @property
-    def issuer_id(self) -> bytes:
-        """The lender's identifier; CallerError before it is registered."""
-        value = self.store.meta("issuer_id")
-        if value is None:
-            raise CallerError("the lender is not registered on a ledger yet")
-        return value
-
-    def on(self, ledger: LedgerView) -> bytes:
-        """The issuer id, after checking that this is the lender's ledger."""
-        issuer_id = self.issuer_id
-        if self.store.meta("ledger_id") != ledger.ledger_id:
-            raise StateConflict("this lender is registered on another ledger")
-        return issuer_id
+class Desk(IssuerDesk[LenderStore, LenderKeys]):
+    """Store, keys and clock of one lender on one ledger, and its signing."""
 
     def product(self, registry: Registry, terms_hash: bytes) -> Product:
         """One of the lender's own products; Refused ``unknown-terms`` for others."""

@@ -19,13 +19,11 @@ from zkcredit.entries import (
     PeriodStatement,
     RefreshStatement,
     SpendStatement,
-    Statement,
-    Submission,
     TermsStatement,
 )
 from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
 from zkcredit.keys import LenderKeys
-from zkcredit.lender import billing, granting, settling, signing
+from zkcredit.lender import billing, granting, records, settling, signing
 from zkcredit.lender.desk import Desk, cap_minor
 from zkcredit.lender.signing import SignReport
 from zkcredit.lender.store import (
@@ -54,6 +52,11 @@ from zkcredit.messages import (
 if TYPE_CHECKING:
     from zkcredit._native import Seed
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.records.bodies import BodyStore
+    from zkcredit.records.disclosure import Record
+    from zkcredit.records.documents import CreditAgreement, CreditReport
+    from zkcredit.records.grants import Grant, Shared
+    from zkcredit.records.recipients import Recipient
     from zkcredit.terms import Terms
     from zkcredit.tokens import Product
 
@@ -92,10 +95,9 @@ class Lender:
         keys = LenderKeys(seed)
         IssuerStatement(keys.bls.public_key, name)  # refuses a bad name before a file is made
         store = LenderStore.create(path)
-        with store.write():
-            store.set_meta("name", name.encode())
-            store.set_meta("bls_key", keys.bls.public_key)
-        return cls(store, seed, clock)
+        lender = cls(store, seed, clock)
+        lender._desk.set_up(name)
+        return lender
 
     @classmethod
     def open(
@@ -105,11 +107,8 @@ class Lender:
         clock: Callable[[], int] | None = None,
     ) -> Self:
         """The lender of an existing database; StateConflict if the seed is another's."""
-        store = LenderStore.open(path)
-        lender = cls(store, seed, clock)
-        if store.meta("bls_key") != lender._desk.keys.bls.public_key:
-            store.close()
-            raise StateConflict(f"{path} is the database of a lender with another seed")
+        lender = cls(LenderStore.open(path), seed, clock)
+        lender._desk.check_owner()
         return lender
 
     def close(self) -> None:
@@ -119,7 +118,7 @@ class Lender:
     @property
     def name(self) -> str:
         """The lender's name, as registered."""
-        return (self._store.meta("name") or b"").decode()
+        return self._desk.name
 
     @property
     def issuer_id(self) -> bytes:
@@ -130,22 +129,12 @@ class Lender:
 
     def register(self, ledger: LedgerView) -> Receipt:
         """Registers name and key on a ledger, once; a lender belongs to one ledger."""
-        bound = self._store.meta("ledger_id")
-        if bound not in (None, ledger.ledger_id):
-            raise StateConflict("this lender is registered on another ledger")
-        bls = self._desk.keys.bls
-        statement = IssuerStatement(bls.public_key, self.name)
-        receipt = self._submit(ledger, statement, bls.prove_possession())
-        with self._store.write():
-            self._store.set_meta("ledger_id", ledger.ledger_id)
-            issuer_id = digests.issuer_id(ledger.ledger_id, statement.encode())
-            self._store.set_meta("issuer_id", issuer_id)
-        return receipt
+        return self._desk.register(ledger)
 
     def publish_terms(self, ledger: LedgerView, terms: Terms) -> bytes:
         """Publishes terms; returns their hash (32 bytes)."""
         issuer_id = self._desk.on(ledger)
-        self._submit(ledger, TermsStatement(issuer_id, terms.encode()))
+        self._desk.submit(ledger, TermsStatement(issuer_id, terms.encode()))
         return digests.terms_hash(ledger.ledger_id, issuer_id, terms.encode())
 
     def open_period(self, ledger: LedgerView, terms_hash: bytes) -> int:
@@ -153,7 +142,7 @@ class Lender:
         self._product(ledger, terms_hash)
         period = ledger.registry.current_period(terms_hash) + 1
         key = self._desk.keys.period_key(terms_hash, period).public_key
-        self._submit(ledger, PeriodStatement(terms_hash, period, KeyAction.OPEN, key))
+        self._desk.submit(ledger, PeriodStatement(terms_hash, period, KeyAction.OPEN, key))
         return period
 
     def close_period(self, ledger: LedgerView, terms_hash: bytes, period: int) -> list[Account]:
@@ -166,7 +155,7 @@ class Lender:
         """
         self._product(ledger, terms_hash)
         self._check_owed(ledger, terms_hash, period)
-        self._submit(ledger, PeriodStatement(terms_hash, period, KeyAction.CLOSE))
+        self._desk.submit(ledger, PeriodStatement(terms_hash, period, KeyAction.CLOSE))
         absent = [
             account
             for account in self.accounts()
@@ -319,9 +308,7 @@ class Lender:
 
     def owed_minor(self, account: int) -> int:
         """Balance of the last document less payments and credits since."""
-        found = self._store.account(account)
-        listed = self._store.undocumented([account]).get(account, [])
-        return found.balance_minor - sum(m.amount_minor for m in listed if m.kind != LIMIT)
+        return records.owed_minor(self._desk, self._store.account(account))
 
     def dispute(self, account: int, reason: str) -> Account:
         """Marks a customer's dispute: interest and late fees are waived until it is resolved."""
@@ -350,6 +337,37 @@ class Lender:
             self._store.put_accounts([account])
         return account
 
+    # -- records ---------------------------------------------------------------------------
+
+    def agreement(self, ledger: LedgerView, account: int) -> CreditAgreement:
+        """The signed agreement of an account; the same one until its limit changes."""
+        return records.agreement(self._desk, ledger, account)
+
+    def report(self, ledger: LedgerView, account: int) -> CreditReport:
+        """A new signed credit report on an account, as of now."""
+        return records.report(self._desk, ledger, account)
+
+    def anchor_records(self, ledger: LedgerView) -> list[int]:
+        """Anchors all bills, agreements and reports that are not on the log yet.
+
+        One entry for each 4,096; returns their indexes, and may be repeated.
+        """
+        return records.anchor(self._desk, ledger)
+
+    def records(self, ledger: LedgerView, account: int, kind: str | None = None) -> list[Record]:
+        """Anchored records of an account, of one kind or all, oldest first, for its holder."""
+        return records.records(self._desk, ledger, account, kind)
+
+    def recipient(self, ledger: LedgerView) -> Recipient:
+        """The signed public key for which holders seal records for this lender."""
+        return records.recipient(self._desk, ledger)
+
+    def open_grant(
+        self, ledger: LedgerView, grant: Grant, bodies: BodyStore, *, purpose: str
+    ) -> Shared:
+        """Opens and checks what a holder has shared with this lender; see ``open_grant``."""
+        return records.open_shared(self._desk, ledger, grant, bodies, purpose)
+
     # -- merchants, auditors ---------------------------------------------------------------
 
     def settlement(self, ledger: LedgerView, opening: SettlementOpening) -> PayoutOrder:
@@ -365,11 +383,6 @@ class Lender:
     def _product(self, ledger: LedgerView, terms_hash: bytes) -> Product:
         self._desk.on(ledger)
         return self._desk.product(ledger.registry, terms_hash)
-
-    def _submit(self, ledger: LedgerView, statement: Statement, possession: bytes = b"") -> Receipt:
-        digest = digests.registration_digest(ledger.ledger_id, statement.encode())
-        evidence = possession + self._desk.keys.bls.sign(digest)
-        return ledger.submit(Submission(statement, evidence))
 
 
 def _one(results: Sequence[_T | ZkCreditError]) -> _T:

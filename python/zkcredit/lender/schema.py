@@ -7,17 +7,18 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     UniqueConstraint,
 )
 
-from zkcredit.tables import blob, number, text
+from zkcredit.tables import blob, meta_table, number, text
 
 METADATA = MetaData()
 
 
-META = Table("meta", METADATA, text("key", primary_key=True), blob("value"))
+META = meta_table(METADATA)
 
 ACCOUNTS = Table(
     "accounts",
@@ -109,6 +110,33 @@ PAID_CLAIMS = Table(
     sqlite_with_rowid=False,
 )
 """Claims that a payout was promised for: once each, whatever the ledger forgets."""
+
+RECORD_GROUPS = Table(
+    "record_groups",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    blob("root"),
+    Column("entry_index", Integer),
+)
+"""Records that are anchored together; ``entry_index`` is set once the ledger has the root."""
+Index("record_groups_open", "number", sqlite_where=RECORD_GROUPS.c.entry_index.is_(None))
+
+RECORDS = Table(
+    "records",
+    METADATA,
+    blob("commitment", primary_key=True),
+    number("account"),
+    text("kind"),
+    number("issued_ms"),
+    Column("body", LargeBinary),
+    Column("document_entry", Integer),
+    Column("group_number", Integer),
+    Column("position", Integer),
+    Index("records_of_account", "account", "issued_ms"),
+    Index("records_of_group", "group_number", "position"),
+    sqlite_with_rowid=False,
+)
+"""Signed documents of accounts. A bill's body is the row of ``document_entry`` in documents."""
 
 FAULTS = Table(
     "faults",

@@ -8,15 +8,12 @@ transactions and errors.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from zkcredit.database import Database
+from zkcredit.database import OwnStore
 from zkcredit.errors import CallerError
 
 _PARAMETERS = 500
@@ -84,6 +81,17 @@ class Movement:
     document_entry: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A signed document; ``group`` and ``position`` once it is grouped, then ``entry_index``."""
+
+    kind: str
+    body: bytes
+    group: int | None
+    position: int | None
+    entry_index: int | None
+
+
 _ACCOUNT = (
     "number, customer, terms_hash, state, limit_minor, balance_minor, minimum_minor, "
     "arrears_minor, period, open_index, commitment, owner_tag, reply_key, attributes, note"
@@ -103,27 +111,12 @@ def _account_row(account: Account) -> tuple[Any, ...]:
     return tuple(values)
 
 
-class LenderStore(Database):
+class LenderStore(OwnStore):
     """An open lender's database; ``path`` None keeps it in memory."""
 
     KIND = "lender's"
     APPLICATION_ID = 0x7A6B636C  # "zkcl"
-    VERSION = 1
-
-    @classmethod
-    def create(cls, path: str | os.PathLike[str] | None) -> LenderStore:
-        """A new empty database, for its owner's eyes only; StateConflict if the file exists."""
-        target = None if path is None else Path(path)
-        store = cls._create(target)
-        if target is not None:
-            with contextlib.suppress(OSError):
-                target.chmod(0o600)
-        return store
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> LenderStore:
-        """An existing database; StoreError, or MalformedInput for another kind or version."""
-        return cls._open(Path(path))
+    VERSION = 2
 
     @staticmethod
     def _create_tables(driver: Any, connection: Any) -> None:
@@ -131,20 +124,6 @@ class LenderStore(Database):
         from zkcredit.tables import create_all
 
         create_all(METADATA, driver, connection)
-
-    # -- small values ----------------------------------------------------------------------
-
-    def meta(self, key: str) -> bytes | None:
-        """A stored value, None if it was never set."""
-        value: bytes | None = self._value("SELECT value FROM meta WHERE key=?", (key,))
-        return value
-
-    def set_meta(self, key: str, value: bytes) -> None:
-        """Stores a value; inside :meth:`write`."""
-        self._run(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
-            (key, value),
-        )
 
     # -- accounts --------------------------------------------------------------------------
 
@@ -332,6 +311,66 @@ class LenderStore(Database):
         """All payout orders in log order."""
         rows = self._rows("SELECT payout FROM settlements ORDER BY entry_index")
         return [row[0] for row in rows]
+
+    # -- records ---------------------------------------------------------------------------
+
+    def add_record(
+        self,
+        commitment: bytes,
+        account: int,
+        kind: str,
+        issued_ms: int,
+        *,
+        body: bytes | None = None,
+        document_entry: int | None = None,
+    ) -> None:
+        """Keeps a signed document to be anchored; a bill by its document. In :meth:`write`."""
+        self._run(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+            (commitment, account, kind, issued_ms, body, document_entry),
+        )
+
+    def records(self, account: int) -> list[StoredRecord]:
+        """All records of an account, oldest first."""
+        rows = self._rows(
+            "SELECT r.kind, coalesce(r.body, d.body), g.number, r.position, g.entry_index "
+            "FROM records r LEFT JOIN documents d ON d.entry_index=r.document_entry "
+            "LEFT JOIN record_groups g ON g.number=r.group_number "
+            "WHERE r.account=? ORDER BY r.issued_ms, r.commitment",
+            (account,),
+        )
+        return [StoredRecord(*row) for row in rows]
+
+    def ungrouped(self, limit: int) -> list[bytes]:
+        """Commitments of records that no group holds yet; their order says nothing."""
+        sql = (
+            "SELECT commitment FROM records WHERE group_number IS NULL ORDER BY commitment LIMIT ?"
+        )
+        return [row[0] for row in self._rows(sql, (limit,))]
+
+    def add_group(self, commitments: Sequence[bytes], root: bytes) -> None:
+        """Freezes a group of records in this order; inside :meth:`write`."""
+        number = self._run("INSERT INTO record_groups (root) VALUES (?)", (root,)).lastrowid
+        self._connection.executemany(
+            "UPDATE records SET group_number=?, position=? WHERE commitment=?",
+            [(number, position, item) for position, item in enumerate(commitments)],
+        )
+
+    def open_groups(self) -> list[tuple[int, bytes]]:
+        """(number, root) of groups that the ledger may not have yet."""
+        sql = "SELECT number, root FROM record_groups WHERE entry_index IS NULL ORDER BY number"
+        return [tuple(row) for row in self._rows(sql)]
+
+    def group(self, number: int) -> list[bytes]:
+        """Commitments of a group in order."""
+        sql = "SELECT commitment FROM records WHERE group_number=? ORDER BY position"
+        return [row[0] for row in self._rows(sql, (number,))]
+
+    def set_group_entry(self, number: int, entry_index: int) -> None:
+        """Notes which entry anchors a group."""
+        with self.write():
+            sql = "UPDATE record_groups SET entry_index=? WHERE number=?"
+            self._run(sql, (entry_index, number))
 
     def add_fault(self, entry_index: int, reason: str) -> None:
         """Notes why an entry was not signed; inside :meth:`write`."""

@@ -1,0 +1,82 @@
+"""What every issuer does on a ledger: register once and publish under its key.
+
+Lenders sign tokens and issuers of credentials sign credentials; both are issuers, and
+with one seed they are the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from zkcredit import digests
+from zkcredit.entries import IssuerStatement, Statement, Submission
+from zkcredit.errors import CallerError, StateConflict
+
+if TYPE_CHECKING:
+    from zkcredit.database import OwnStore
+    from zkcredit.keys import IssuerKeys
+    from zkcredit.ledger import LedgerView, Receipt
+
+_Store = TypeVar("_Store", bound="OwnStore")
+_Keys = TypeVar("_Keys", bound="IssuerKeys")
+
+
+class IssuerDesk(Generic[_Store, _Keys]):
+    """Store, keys and clock of one issuer on one ledger."""
+
+    def __init__(self, store: _Store, keys: _Keys, clock: Callable[[], int]) -> None:
+        self.store = store
+        self.keys = keys
+        self.clock = clock
+
+    def set_up(self, name: str) -> None:
+        """Puts name and key into a new store."""
+        with self.store.write():
+            self.store.set_meta("name", name.encode())
+            self.store.set_meta("bls_key", self.keys.bls.public_key)
+
+    def check_owner(self) -> None:
+        """StateConflict, and the store closed, if it belongs to another seed."""
+        if self.store.meta("bls_key") != self.keys.bls.public_key:
+            self.store.close()
+            raise StateConflict(f"this is the {self.store.KIND} database of another seed")
+
+    @property
+    def name(self) -> str:
+        """The issuer's name, as registered."""
+        return (self.store.meta("name") or b"").decode()
+
+    @property
+    def issuer_id(self) -> bytes:
+        """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
+        value = self.store.meta("issuer_id")
+        if value is None:
+            raise CallerError("the issuer is not registered on a ledger yet")
+        return value
+
+    def on(self, ledger: LedgerView) -> bytes:
+        """The issuer id, after checking that this is the issuer's ledger."""
+        issuer_id = self.issuer_id
+        if self.store.meta("ledger_id") != ledger.ledger_id:
+            raise StateConflict("this issuer is registered on another ledger")
+        return issuer_id
+
+    def register(self, ledger: LedgerView) -> Receipt:
+        """Registers name and key on a ledger, once; an issuer belongs to one ledger."""
+        bound = self.store.meta("ledger_id")
+        if bound not in (None, ledger.ledger_id):
+            raise StateConflict("this issuer is registered on another ledger")
+        statement = IssuerStatement(self.keys.bls.public_key, self.name)
+        receipt = self.submit(ledger, statement, self.keys.bls.prove_possession())
+        with self.store.write():
+            self.store.set_meta("ledger_id", ledger.ledger_id)
+            issuer_id = digests.issuer_id(ledger.ledger_id, statement.encode())
+            self.store.set_meta("issuer_id", issuer_id)
+        return receipt
+
+    def submit(self, ledger: LedgerView, statement: Statement, possession: bytes = b"") -> Receipt:
+        """Signs a registration and submits it."""
+        digest = digests.registration_digest(ledger.ledger_id, statement.encode())
+        evidence = possession + self.keys.bls.sign(digest)
+        return ledger.submit(Submission(statement, evidence))
