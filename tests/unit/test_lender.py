@@ -80,7 +80,7 @@ def test_wrong_files_and_seeds(tmp_path: Path) -> None:
 def test_other_version_of_the_database(tmp_path: Path) -> None:
     file = tmp_path / "lender.db"
     store = LenderStore.create(file)
-    store._run("PRAGMA user_version=2")
+    store._run("PRAGMA user_version=3")
     store.close()
     with pytest.raises(MalformedInput, match="version 2"):
         Lender.open(file, seed(1))

@@ -39,6 +39,7 @@ from zkcredit.messages import (
     signing_digest,
     unsigned,
 )
+from zkcredit.records.documents import BILL
 from zkcredit.sealing import open_reply
 from zkcredit.tokens import AVAILABLE, Product, claim_commitment
 
@@ -403,5 +404,12 @@ def _freeze(
                 case.index,
                 encode_message(document),
                 bytes(case.opening.rho_due),
+            )
+            store.add_record(
+                signing_digest(document),
+                case.account.number,
+                BILL.name,
+                document.issued_ms,
+                document_entry=case.index,
             )
     store.put_accounts(case.account for case in cases)

@@ -31,10 +31,13 @@ from zkcredit.records.documents import (
     find_kind,
     kind_of,
 )
+from zkcredit.records.grants import Grant, Shared, open_grant
+from zkcredit.records.recipients import ISSUER, Recipient, RecipientKey
 
 if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView
     from zkcredit.lender.desk import Desk
+    from zkcredit.records.bodies import BodyStore
 
 _D = TypeVar("_D", CreditAgreement, CreditReport)
 
@@ -144,6 +147,21 @@ def records(desk: Desk, ledger: LedgerView, number: int, kind: str | None) -> li
     return found
 
 
+def recipient(desk: Desk, ledger: LedgerView) -> Recipient:
+    """The lender's public key as a recipient, signed with its registered key."""
+    key = RecipientKey.derive(desk.keys.seed)
+    party = (desk.on(ledger), desk.name)
+    return key.registered(ledger.ledger_id, ISSUER, party, desk.keys.bls)
+
+
+def open_shared(
+    desk: Desk, ledger: LedgerView, grant: Grant, bodies: BodyStore, purpose: str
+) -> Shared:
+    """What a grant to this lender holds; see :func:`~zkcredit.records.grants.open_grant`."""
+    key = RecipientKey.derive(desk.keys.seed)
+    return open_grant(ledger, grant, key, bodies, purpose=purpose, now_ms=desk.clock())
+
+
 def _open_account(desk: Desk, ledger: LedgerView, number: int) -> Account:
     desk.on(ledger)
     account = desk.store.account(number)
@@ -156,7 +174,5 @@ def _keep(desk: Desk, draft: _D, issued_ms: int) -> _D:
     digest = signing_digest(draft)
     document = signed(draft, desk.keys.bls.sign(digest))
     kind = kind_of(document).name
-    desk.store.add_record(
-        digest, document.account, kind, issued_ms, body=encode_message(document)
-    )
+    desk.store.add_record(digest, document.account, kind, issued_ms, body=encode_message(document))
     return document

@@ -55,6 +55,9 @@ from zkcredit.tokens import claim_commitment
 if TYPE_CHECKING:
     from zkcredit._native import Seed
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.records.bodies import BodyStore
+    from zkcredit.records.grants import Grant, Shared
+    from zkcredit.records.recipients import Recipient
 
 
 class Merchant:
@@ -351,6 +354,27 @@ class Merchant:
             for (issuer_id, asset), sales in sorted(groups.items())
         ]
         return Totals(ledger_id=self._state.ledger_id, rows=rows)
+
+    # -- records ---------------------------------------------------------------------------
+
+    def recipient(self, ledger: LedgerView) -> Recipient:
+        """The signed public key for which holders seal records for this merchant."""
+        from zkcredit.records.recipients import MERCHANT, RecipientKey
+
+        self._on(ledger)
+        party = (self.merchant_id, self.name)
+        key = RecipientKey.derive(self._keys.seed)
+        return key.registered(ledger.ledger_id, MERCHANT, party, self._keys.bls)
+
+    def open_grant(
+        self, ledger: LedgerView, grant: Grant, bodies: BodyStore, *, purpose: str
+    ) -> Shared:
+        """Opens and checks what a holder has shared with this merchant; see ``open_grant``."""
+        from zkcredit.records.grants import open_grant
+        from zkcredit.records.recipients import RecipientKey
+
+        key = RecipientKey.derive(self._keys.seed)
+        return open_grant(ledger, grant, key, bodies, purpose=purpose, now_ms=self._clock())
 
     # -- inside ----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused
 from zkcredit.messages import (
@@ -40,7 +40,9 @@ SECRET_BYTES = 32
 PUBLIC_BYTES = 1184 + 32
 """A public key is ML-KEM-768's (1,184 bytes) followed by X25519's (32 bytes)."""
 
-ISSUER, MERCHANT, OTHER = "issuer", "merchant", "other"
+ISSUER: Final = "issuer"
+MERCHANT: Final = "merchant"
+OTHER: Final = "other"
 
 
 class Recipient(Signed, frozen=True, kw_only=True, tag="zkcredit/recipient/1"):
@@ -120,7 +122,7 @@ class RecipientKey:
         return unsigned(
             Recipient,
             ledger_id=ledger_id,
-            role="other",
+            role=OTHER,
             party_id=bytes(32),
             name=name,
             public_key=self.public_key,
