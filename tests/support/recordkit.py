@@ -10,7 +10,6 @@ from kit import World, seed
 from zkcredit.messages import Invoice
 from zkcredit.records.bodies import MemoryBodies
 from zkcredit.records.disclosure import Record
-from zkcredit.records.documents import AnyDocument
 from zkcredit.records.grants import Grant, Shared, open_grant
 from zkcredit.records.recipients import Recipient, RecipientKey
 from zkcredit.wallet import Wallet
@@ -46,7 +45,7 @@ class Records:
         world = self.world
         self.wallet: Wallet = world.holder()
         self.invoice: Invoice = world.invoice(1_250)
-        self.receipt_entry = world_pay(world, self.wallet, self.invoice)
+        self.receipt_entry = pay(world, self.wallet, self.invoice)
         world.open_period()
         world.bill(self.wallet)
         world.lender.agreement(world.ledger, 1)
@@ -81,15 +80,8 @@ class Records:
         return Desk(self.world, "Bank", key, recipient)
 
 
-def world_pay(world: World, wallet: Wallet, invoice: Invoice) -> int:
+def pay(world: World, wallet: Wallet, invoice: Invoice) -> int:
     """Pays an invoice with everything after it; the entry's index."""
     receipt = wallet.pay(world.ledger, 1, invoice)
     world.answer(wallet)
     return receipt.index
-
-
-def changed(document: AnyDocument, **fields: Any) -> Any:
-    """The document with other fields and its old signature."""
-    import msgspec
-
-    return msgspec.structs.replace(document, **fields)
