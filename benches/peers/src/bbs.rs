@@ -24,18 +24,12 @@ use zkryptium::schemes::algorithms::BbsBls12381Sha256;
 use zkryptium::schemes::generics;
 
 use crate::range::encode;
-use crate::track::{OURS, Place, Track, keep};
+use crate::track::{BATCH, OURS, POOL, Place, Track, keep};
 
 const COUNT: usize = 10;
 const SHOWN: [usize; 5] = [0, 2, 4, 6, 8];
 const NONCE: &[u8] = b"nonce";
 const SUITE: Suite = Suite::Sha256;
-
-/// Proofs in a batch of the table.
-const BATCH: usize = 256;
-
-/// Proofs that differ; larger batches repeat them.
-const POOL: usize = 64;
 
 const ZKRYPTIUM: &str = "zkryptium";
 const DOCK: &str = "bbs_plus";

@@ -21,13 +21,7 @@ use tari::ristretto::{RistrettoRangeProof, create_pedersen_gens_with_extension_d
 use tari_bulletproofs_plus as tari;
 
 use crate::own::Relation;
-use crate::track::{Contestant, OURS, Place, Track, keep};
-
-/// Proofs in a batch of the table.
-const BATCH: usize = 256;
-
-/// Proofs that differ; larger batches repeat them.
-const POOL: usize = 64;
+use crate::track::{BATCH, Contestant, OURS, POOL, Place, Track, keep};
 
 const LABEL: &[u8] = b"benchmark";
 const DALEK: &str = "bulletproofs";
@@ -40,55 +34,72 @@ pub fn run(track: &mut Track) {
         let value = u64::MAX >> (64 - bits) >> 1;
         let relation = Relation::range(bits, value);
         let pool = relation.pool(POOL);
-        let dalek = Dalek::new(bits, value);
-        let tari = Tari::new(bits, value, POOL);
-        let dock = Dock::new(bits, value);
-        let all = bits.is_power_of_two();
+        let peers = bits.is_power_of_two().then(|| Peers::new(bits, value));
         let place = |work| Place {
             table: "range",
             work,
             at: bits,
         };
-        let ours: Contestant<'_> = (OURS, Box::new(|| keep(relation.prove())));
-        let mut race = |work, per, ours, peers: Vec<Contestant<'_>>| {
-            let mut contestants: Vec<Contestant<'_>> = vec![ours];
-            if all {
-                contestants.extend(peers);
-            }
-            track.race(place(work), per, &contestants);
-        };
-        race(
-            "prove",
-            1,
-            ours,
-            vec![
-                (DALEK, Box::new(|| keep(dalek.prove()))),
-                (TARI, Box::new(|| keep(tari.prove()))),
-                (DOCK, Box::new(|| keep(dock.prove()))),
-            ],
-        );
-        race(
-            "verify",
-            1,
-            (OURS, Box::new(|| pool.verify())),
-            vec![
-                (DALEK, Box::new(|| dalek.verify())),
-                (TARI, Box::new(|| tari.verify_batch(1))),
-                (DOCK, Box::new(|| dock.verify())),
-            ],
-        );
-        race(
-            "verify in batch",
-            BATCH,
-            (OURS, Box::new(|| pool.verify_batch(BATCH))),
-            vec![(TARI, Box::new(|| tari.verify_batch(BATCH)))],
-        );
+        let mut contestants: Vec<Contestant<'_>> =
+            vec![(OURS, Box::new(|| keep(relation.prove())))];
+        contestants.extend(peers.iter().flat_map(Peers::prove));
+        track.race(place("prove"), 1, &contestants);
+        let mut contestants: Vec<Contestant<'_>> = vec![(OURS, Box::new(|| pool.verify()))];
+        contestants.extend(peers.iter().flat_map(Peers::verify));
+        track.race(place("verify"), 1, &contestants);
+        let mut contestants: Vec<Contestant<'_>> =
+            vec![(OURS, Box::new(|| pool.verify_batch(BATCH)))];
+        contestants.extend(peers.iter().flat_map(Peers::verify_batch));
+        track.race(place("verify in batch"), BATCH, &contestants);
         track.size(place("proof"), OURS, pool.proof_len());
-        if all {
-            track.size(place("proof"), DALEK, dalek.proved.0.len());
-            track.size(place("proof"), TARI, tari.proved[0].0.len());
-            track.size(place("proof"), DOCK, dock.proved.0.len());
+        for (who, bytes) in peers.iter().flat_map(Peers::proof_lens) {
+            track.size(place("proof"), who, bytes);
         }
+    }
+}
+
+/// All peers with the same value, of 8, 16, 32 or 64 bits.
+struct Peers {
+    dalek: Dalek,
+    tari: Tari,
+    dock: Dock,
+}
+
+impl Peers {
+    fn new(bits: usize, value: u64) -> Self {
+        Peers {
+            dalek: Dalek::new(bits, value),
+            tari: Tari::new(bits, value),
+            dock: Dock::new(bits, value),
+        }
+    }
+
+    fn prove(&self) -> [Contestant<'_>; 3] {
+        [
+            (DALEK, Box::new(|| keep(self.dalek.prove()))),
+            (TARI, Box::new(|| keep(self.tari.prove()))),
+            (DOCK, Box::new(|| keep(self.dock.prove()))),
+        ]
+    }
+
+    fn verify(&self) -> [Contestant<'_>; 3] {
+        [
+            (DALEK, Box::new(|| self.dalek.verify())),
+            (TARI, Box::new(|| self.tari.verify_batch(1))),
+            (DOCK, Box::new(|| self.dock.verify())),
+        ]
+    }
+
+    fn verify_batch(&self) -> [Contestant<'_>; 1] {
+        [(TARI, Box::new(|| self.tari.verify_batch(BATCH)))]
+    }
+
+    fn proof_lens(&self) -> [(&'static str, usize); 3] {
+        [
+            (DALEK, self.dalek.proved.0.len()),
+            (TARI, self.tari.proved[0].0.len()),
+            (DOCK, self.dock.proved.0.len()),
+        ]
     }
 }
 
@@ -96,7 +107,7 @@ pub fn run(track: &mut Track) {
 pub fn batches(track: &mut Track, sizes: impl Iterator<Item = usize>) {
     let value = u64::MAX >> 1;
     let pool = Relation::range(64, value).pool(POOL);
-    let tari = Tari::new(64, value, POOL);
+    let tari = Tari::new(64, value);
     for size in sizes {
         let place = Place {
             table: "batch",
@@ -126,7 +137,7 @@ struct Dalek {
 impl Dalek {
     fn new(bits: usize, value: u64) -> Self {
         let mut new = Dalek {
-            bits: bits.next_power_of_two(),
+            bits,
             value,
             vectors: BulletproofGens::new(64, 1),
             bases: PedersenGens::default(),
@@ -171,9 +182,9 @@ struct Tari {
 }
 
 impl Tari {
-    fn new(bits: usize, value: u64, count: usize) -> Self {
+    fn new(bits: usize, value: u64) -> Self {
         let bases = create_pedersen_gens_with_extension_degree(ExtensionDegree::DefaultPedersen);
-        let parameters = RangeParameters::init(bits.next_power_of_two(), 1, bases);
+        let parameters = RangeParameters::init(bits, 1, bases);
         let parameters = parameters.expect("parameters");
         let prepare = |blinding: u64| {
             let blinding = vec![dalek5::Scalar::from(blinding + 1).invert()];
@@ -191,7 +202,7 @@ impl Tari {
             let commitment = statement.commitments[0].compress().to_bytes();
             (tari_prove(&statement, &witness), commitment)
         };
-        let proved = (0..count as u64).map(prove).collect();
+        let proved = (0..POOL as u64).map(prove).collect();
         let (statement, witness) = prepare(0);
         Tari {
             parameters,
@@ -249,7 +260,7 @@ impl Dock {
     const BASE: u16 = 16;
 
     fn new(bits: usize, value: u64) -> Self {
-        let bits = bits.next_power_of_two() as u16;
+        let bits = bits as u16;
         let setup =
             SetupParams::new_for_perfect_range_proof::<Blake2b512>(LABEL, Self::BASE, bits, 1);
         let mut new = Dock {

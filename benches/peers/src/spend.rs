@@ -6,19 +6,13 @@ use rand::thread_rng;
 use zkcredit_benches::Spend;
 
 use crate::own::{Pool, Relation, Signer};
-use crate::track::{Contestant, OURS, Place, Track, keep};
+use crate::track::{BATCH, Contestant, OURS, POOL, Place, Track, keep};
 
 /// Bits of amounts.
 const BITS: usize = 32;
 
-/// Proofs in a batch of the table.
-const BATCH: usize = 256;
-
 /// Proofs in a batch of the curves against K and M.
 const CURVE_BATCH: usize = 64;
-
-/// Proofs that differ; larger batches repeat them.
-const POOL: usize = 64;
 
 const PEER: &str = "anonymous-credit-tokens";
 

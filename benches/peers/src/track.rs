@@ -9,6 +9,12 @@ use serde::Serialize;
 /// The name of our rows.
 pub const OURS: &str = "zkcredit";
 
+/// Proofs in a batch of a table.
+pub const BATCH: usize = 256;
+
+/// Proofs that differ; larger batches repeat them.
+pub const POOL: usize = 64;
+
 /// Most rounds of a race.
 const ROUNDS: usize = 7;
 
