@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from zkcredit.credentials.held import HeldCredential
 from zkcredit.entries import Kind
 from zkcredit.errors import MalformedInput
 from zkcredit.messages import prepare_types
@@ -53,8 +54,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 class Pending(Secretive, kw_only=True):
     """A step that is proved and stored; ``index`` is set once the ledger has it.
 
-    ``next`` is the token the reply will complete. ``refused`` names the rule if
-    the ledger has said no.
+    ``next`` is the token the reply will complete, ``rho`` (32 bytes) blinds the claim of
+    a purchase. ``refused`` names the rule if the ledger has said no.
     """
 
     kind: int
@@ -67,6 +68,7 @@ class Pending(Secretive, kw_only=True):
     plan: int = 1
     label: str = "-"
     invoice_hash: bytes = b""
+    rho: bytes = b""
     refused: str | None = None
 
     @property
@@ -108,8 +110,22 @@ class Line(Secretive, kw_only=True):
         return None if self.token is None else self.token.available_minor
 
 
+class Opening(Secretive, kw_only=True):
+    """What opens the commitments in one's own entry.
+
+    ``next`` is the content of C′ (its serial with the signer's tweak), ``rho`` (32 bytes)
+    blinds the claim of a purchase and is empty after a restore.
+    """
+
+    next: Token
+    rho: bytes = b""
+
+
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One finished step of a line, with the credit available after it."""
+    """One finished step of a line, with the credit available after it.
+
+    ``opening`` is kept of purchases and billing statements, to prove them to others.
+    """
 
     line: int
     index: int
@@ -120,6 +136,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     available_minor: int
     invoice_hash: bytes = b""
+    opening: Opening | None = None
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -139,6 +156,7 @@ class WalletState(Secretive, kw_only=True):
     root: bytes
     lines: list[Line] = msgspec.field(default_factory=list)
     history: list[HistoryRow] = msgspec.field(default_factory=list)
+    credentials: list[HeldCredential] = msgspec.field(default_factory=list)
     records: RecordsState = msgspec.field(default_factory=RecordsState)
 
 

@@ -7,7 +7,7 @@ the lender's reply up from the ledger. Every call may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from zkcredit.clock import system_clock
@@ -33,7 +33,6 @@ from zkcredit.wallet.state import (
     CLOSED,
     DISPUTED,
     PENDING,
-    READY,
     REQUESTED,
     Event,
     HistoryRow,
@@ -48,6 +47,8 @@ from zkcredit.wallet.steps import Purchase, Steps
 if TYPE_CHECKING:
     from zkcredit._native import Seed
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.purchases.messages import PurchasesProof, PurchasesRequest
+    from zkcredit.credentials.holder import CredentialBook
     from zkcredit.records.bodies import BodyStore
     from zkcredit.wallet.records import WalletRecords
 
@@ -130,6 +131,13 @@ class Wallet:
         """The lender's signed billing documents of a line, oldest first."""
         return [decode_message(data, BillingDocument) for data in self.line(line).documents]
 
+    @property
+    def credentials(self) -> CredentialBook:
+        """The wallet's credentials, bound to the same secret owner as its lines."""
+        from zkcredit.credentials.holder import CredentialBook
+
+        return CredentialBook(self._state.credentials, self._keys)
+
     def records(self, bodies: BodyStore, save: Save | None = None) -> WalletRecords:
         """The wallet's receipts, bills and other records, whose bodies lie in ``bodies``."""
         from zkcredit.wallet.records import WalletRecords
@@ -182,38 +190,14 @@ class Wallet:
 
     def usable_lines(self, ledger: LedgerView, invoice: Invoice) -> list[int]:
         """Ready lines whose terms the merchant takes, most available credit first."""
-        found = [
-            line
-            for line in self._state.lines
-            if line.ledger_id == ledger.ledger_id
-            and line.status == READY
-            and line.terms_hash in invoice.accepted
-        ]
-        found.sort(key=lambda line: -(line.available_minor or 0))
-        return [line.number for line in found]
+        return preview.usable_lines(self._state.lines, ledger.ledger_id, invoice)
 
     def check_invoice(
         self, ledger: LedgerView, line: int, invoice: Invoice, plan: int = 1
     ) -> Preview:
         """What paying would mean; Refused (with the rule's name) if it is not possible."""
         found = self._on(ledger, line)
-        registry = ledger.registry
-        product = Product.find(registry, found.terms_hash)
-        merchant = preview.check_offer(registry, invoice, product, self._clock())
-        preview.check_line(registry, found, product)
-        left_minor = preview.check_amount(found, product, invoice.amount_minor, plan)
-        return Preview(
-            merchant=merchant,
-            label=invoice.label,
-            amount_minor=invoice.amount_minor,
-            currency=invoice.currency,
-            minor_digits=product.terms.minor_digits,
-            available_after_minor=left_minor,
-            plan=plan,
-            not_after_ms=invoice.not_after_ms,
-            learns=preview.learns(registry, found, merchant),
-            warnings=preview.warnings(ledger, found),
-        )
+        return preview.make_preview(ledger, found, invoice, plan, self._clock())
 
     def prepare_payment(
         self, ledger: LedgerView, line: int, invoice: Invoice, plan: int = 1
@@ -227,7 +211,7 @@ class Wallet:
         pending = found.pending
         if pending is not None and pending.invoice_hash == invoice_hash:
             return _submission(pending)
-        self._check_unpaid(invoice_hash)
+        preview.check_unpaid(self._state, invoice_hash)
         registry = ledger.registry
         product = Product.find(registry, found.terms_hash)
         merchant = preview.check_offer(registry, invoice, product, self._clock())
@@ -253,12 +237,6 @@ class Wallet:
         """
         self.prepare_payment(ledger, line, invoice, plan)
         return self._store_and_submit(ledger, line, save)
-
-    def _check_unpaid(self, invoice_hash: bytes) -> None:
-        paid = [line.pending.invoice_hash for line in self._state.lines if line.pending]
-        paid += [row.invoice_hash for row in self._state.history]
-        if invoice_hash in paid:
-            raise Refused("already-paid", "this wallet has paid this invoice")
 
     # -- the other steps -------------------------------------------------------------------
 
@@ -347,6 +325,19 @@ class Wallet:
     def crowd(self, ledger: LedgerView, terms_hash: bytes) -> int:
         """Upper bound of the lines among which a purchase now is hidden."""
         return preview.crowd(ledger, terms_hash, ledger.registry.current_period(terms_hash))
+
+    def prove_purchases(
+        self,
+        ledger: LedgerView,
+        line: int,
+        request: PurchasesRequest,
+        entries: Sequence[int] | None = None,
+    ) -> PurchasesProof:
+        """Proves a line's purchases to a third party: see :mod:`zkcredit.purchases.prove`."""
+        from zkcredit.purchases.prove import LinePurchases
+
+        own = LinePurchases(self._keys, self._on(ledger, line), self.history(line))
+        return own.prove(ledger, request, self._clock(), entries)
 
     # -- submitting, receiving -------------------------------------------------------------
 
