@@ -42,6 +42,7 @@ class Relations:
     The clauses ``outside`` are about revealed fields alone: prover and verifier evaluate them.
     """
 
+    text: str
     circuit: Circuit
     publics: dict[str, bytes]
     inside: tuple[GroundClause, ...]
@@ -64,8 +65,10 @@ def build(
         builder.pseudonym()
     if bound_messages:
         builder.bound(bound_messages)
-    circuit = _compile(builder.text())
-    return Relations(circuit, builder.publics, tuple(builder.inside), tuple(builder.outside))
+    text = builder.text()
+    return Relations(
+        text, _compile(text), builder.publics, tuple(builder.inside), tuple(builder.outside)
+    )
 
 
 @functools.lru_cache(64)
@@ -112,7 +115,7 @@ class _Builder:
 
     def _secret(self, name: str, meaning: str, *, committed: bool = False, size: int = 0) -> str:
         array = {"size": str(size)} if size else {}
-        self._block("secret", name=name, **array, committed=committed, meaning=meaning)
+        self._block("secret", name=name, committed=committed, meaning=meaning, **array)
         return name
 
     def _signature(self, ident: str, name: str, messages: list[str], reason: str) -> None:
