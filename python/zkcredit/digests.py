@@ -158,6 +158,11 @@ def presentation_context(shown: bytes) -> bytes:
     return _derive("presentation", shown)
 
 
+def purchases_context(shown: bytes) -> bytes:
+    """The context that binds a proof of purchases to all that is shown beside it."""
+    return _derive("purchases", shown)
+
+
 def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
     """The signatures (96 bytes each) and the engine proof inside the evidence.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from zkcredit.entries import Kind
 from zkcredit.errors import Refused
 from zkcredit.messages import Invoice, check_signature
 from zkcredit.tokens import Product
-from zkcredit.wallet.state import READY, Line
+from zkcredit.wallet.state import READY, Line, WalletState
 
 if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView
@@ -36,6 +37,29 @@ class Preview:
     not_after_ms: int
     learns: dict[str, str]
     warnings: list[str]
+
+
+def make_preview(
+    ledger: LedgerView, line: Line, invoice: Invoice, plan: int, now_ms: int
+) -> Preview:
+    """What paying would mean; Refused (with the rule's name) if it is not possible."""
+    registry = ledger.registry
+    product = Product.find(registry, line.terms_hash)
+    merchant = check_offer(registry, invoice, product, now_ms)
+    check_line(registry, line, product)
+    left_minor = check_amount(line, product, invoice.amount_minor, plan)
+    return Preview(
+        merchant=merchant,
+        label=invoice.label,
+        amount_minor=invoice.amount_minor,
+        currency=invoice.currency,
+        minor_digits=product.terms.minor_digits,
+        available_after_minor=left_minor,
+        plan=plan,
+        not_after_ms=invoice.not_after_ms,
+        learns=learns(registry, line, merchant),
+        warnings=warnings(ledger, line),
+    )
 
 
 def check_line(registry: Registry, line: Line, product: Product) -> int:
@@ -135,3 +159,25 @@ def learns(registry: Registry, line: Line, merchant: str) -> dict[str, str]:
         "everybody": "that a purchase under these terms was made in this period; "
         "no name, shop or amount",
     }
+
+
+def usable_lines(lines: Sequence[Line], ledger_id: bytes, invoice: Invoice) -> list[int]:
+    """Ready lines whose terms the merchant takes, most available credit first."""
+    found = [
+        line
+        for line in lines
+        if line.ledger_id == ledger_id
+        and line.status == READY
+        and line.terms_hash in invoice.accepted
+    ]
+    found.sort(key=lambda line: -(line.available_minor or 0))
+    return [line.number for line in found]
+
+
+def check_unpaid(state: WalletState, invoice_hash: bytes) -> None:
+    """Refused ``already-paid`` if a purchase of this invoice is done or pending."""
+    pending = (line.pending for line in state.lines)
+    paid = [x.invoice_hash for x in pending if x is not None]
+    paid += [row.invoice_hash for row in state.history]
+    if invoice_hash in paid:
+        raise Refused("already-paid", "this wallet has paid this invoice")

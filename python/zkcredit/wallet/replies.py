@@ -21,7 +21,7 @@ from zkcredit.messages import (
     encode_message,
 )
 from zkcredit.sealing import open_reply
-from zkcredit.wallet.state import DISPUTED, READY, HistoryRow, Line, Pending, Token
+from zkcredit.wallet.state import DISPUTED, READY, HistoryRow, Line, Opening, Pending, Token
 
 if TYPE_CHECKING:
     from zkcredit.wallet.steps import Steps
@@ -198,7 +198,15 @@ def apply_outcome(line: Line, pending: Pending, outcome: Outcome, timestamp_ms: 
         label=pending.label,
         available_minor=outcome.token.available_minor,
         invoice_hash=pending.invoice_hash,
+        opening=_opening(pending),
     )
+
+
+def _opening(pending: Pending) -> Opening | None:
+    """What a proof about the entry will need, None for steps that nobody asks about."""
+    if pending.kind not in (Kind.SPEND, Kind.STATEMENT):
+        return None
+    return Opening(next=pending.next, rho=pending.rho)
 
 
 def mark_disputed(line: Line, reply: bytes, problem: str) -> None:

@@ -120,7 +120,7 @@ class Steps:
         after = self.after_spend(token, pair, points["next"], amount_minor, purchase.plan)
         memo = Memo(amount_minor, purchase.plan, purchase.label)
         pending = self._pending(prover, statement, after, memo)
-        pending.invoice_hash = purchase.invoice_hash
+        pending.invoice_hash, pending.rho = purchase.invoice_hash, purchase.rho
         return pending
 
     def after_spend(

@@ -46,9 +46,9 @@ from zkcredit.wallet.steps import Purchase, Steps
 
 if TYPE_CHECKING:
     from zkcredit._native import Seed
+    from zkcredit.credentials.holder import CredentialBook
     from zkcredit.ledger import LedgerView, Receipt
     from zkcredit.purchases.messages import PurchasesProof, PurchasesRequest
-    from zkcredit.credentials.holder import CredentialBook
     from zkcredit.records.bodies import BodyStore
     from zkcredit.wallet.records import WalletRecords
 
