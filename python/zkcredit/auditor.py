@@ -3,8 +3,9 @@
 :func:`audit` reads every entry once, rebuilds the tree, replays the rules in
 memory, verifies every signature and proof, compares the result with signed
 checkpoints and checks totals that merchants and lenders open. It raises
-CheckFailed at the first thing that does not hold. One rule depends on when
-replies arrived and is not replayed: purchases stop while the issuer owes
+CheckFailed for what does not hold: at once, or, for entries that are void
+(:mod:`zkcredit.ledger.replay`), after everything was read. One rule depends on
+when replies arrived and is not replayed: purchases stop while the issuer owes
 signatures; what is owed is reported instead.
 """
 
@@ -12,46 +13,35 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from zkcredit import digests
 from zkcredit.entries import (
     BillingStatement,
-    Entry,
     Kind,
     LineStatement,
     OpenStatement,
     SettleStatement,
     SpendStatement,
     Statement,
-    Submission,
 )
 from zkcredit.entries import NullifyingStatement as Nullifying
-from zkcredit.errors import (
-    CallerError,
-    CheckFailed,
-    MalformedInput,
-    ProofRefused,
-    Refused,
-    ZkCreditError,
-)
-from zkcredit.ledger import OwedReply, log, rules, verify
+from zkcredit.errors import CheckFailed, MalformedInput, ProofRefused, Refused
+from zkcredit.ledger import OwedReply, log, rules
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import PublishedTerms, Registry
+from zkcredit.ledger.replay import Judge, Record, Replayed, Void
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.sums import Row, Sums, TotalCheck
 
 BATCH = 1_024
-"""Proofs verified together."""
+"""Entries judged together."""
 FAULTS_MAX = 1_000
 """Most public faults listed; all are counted."""
-
-Record = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
-"""(index, encoded entry, evidence, memo, reply); None for what the source lacks."""
+_VOIDS_LISTED = 20
 
 
 class Source(Protocol):
@@ -91,7 +81,7 @@ class AuditReport:
     ``uncovered_bills`` are not part of any total that was handed in.
     ``attachments_missing`` counts files beside the log that entries name and the
     source lacks. Times:
-    ``verify_us_per_purchase`` (microseconds, decoding included), ``wall_s``.
+    ``verify_us_per_purchase`` (microseconds, mean of all entries with a proof), ``wall_s``.
     ``registry`` is who is registered, as the verified entries say.
     """
 
@@ -150,10 +140,14 @@ def audit(
 
 
 class _Memory:
-    """The rules' index in memory: keys of 32 to 52 bytes and the entry that used them."""
+    """The judge's book in memory: keys of 32 to 52 bytes and the entry that used them.
 
-    def __init__(self, registry: Registry) -> None:
+    ``follow`` is called with every entry that stands, after it was noted.
+    """
+
+    def __init__(self, registry: Registry, follow: Callable[[Replayed], None]) -> None:
         self._registry = registry
+        self._follow = follow
         self._nullifiers: dict[bytes, int] = {}
         self._payees: dict[bytes, int] = {}
         self._opens: dict[bytes, int] = {}
@@ -185,7 +179,14 @@ class _Memory:
     def in_default(self, issuer_id: bytes, now_ms: int) -> bool:  # noqa: ARG002
         return False
 
-    def record(self, index: int, statement: Statement) -> None:
+    def index(self, wave: Sequence[Replayed]) -> _Memory:  # noqa: ARG002
+        return self
+
+    def accept(self, entry: Replayed) -> None:
+        self._note(entry.index, entry.statement)
+        self._follow(entry)
+
+    def _note(self, index: int, statement: Statement) -> None:
         if isinstance(statement, Nullifying):
             published = self._registry.published(statement.terms_hash)
             key = self._nullifier_key(published.issuer_id, statement.nullifier)
@@ -247,17 +248,17 @@ class _Audit:
         self._checkpoint_size = self._pin(published, "the published checkpoint")
         self._pinned_size = self._pin(checkpoint, "the pinned checkpoint")
         self._registry = Registry(self._ledger_id)
-        self._memory = _Memory(self._registry)
+        self._memory = _Memory(self._registry, self._follow)
+        self._judge = Judge(self._registry, self._genesis.bls_key, self._memory)
         self._frontier = log.Frontier()
         self._sums = Sums(totals or ())
         self._sums_wanted = totals is not None
         self._kinds: Counter[Kind] = Counter()
-        self._last_ms = 0
         self._owed: list[OwedReply] = []
-        self._purchases = _Queue(self)
-        self._others = _Queue(self)
+        self._batch: list[Record] = []
+        self._answers: dict[int, bytes | None] = {}
+        self._voids: list[Void] = []
         self._replies: list[tuple[int, LineStatement, bytes]] = []
-        self._purchase_s = 0.0
 
     def _pin(self, note: str | None, what: str) -> int | None:
         if note is None:
@@ -275,13 +276,13 @@ class _Audit:
                 progress(done, self._size)
         if self._frontier.size != self._size:
             raise CheckFailed(f"the log ends after {self._frontier.size} of {self._size} entries")
-        self._run_purchases()
-        self._others.run()
+        self._run_batch()
         self._run_replies()
+        self._refuse_voids()
         totals, claims, bills = self._sums.check() if self._sums_wanted else ([], 0, 0)
-        limit_ms = self._last_ms if now_ms is None else now_ms
+        limit_ms = self._judge.last_timestamp_ms if now_ms is None else now_ms
         faults = [item for item in self._owed if item.due_ms < limit_ms]
-        purchases = self._kinds[Kind.SPEND]
+        proofs = self._judge.proofs
         return AuditReport(
             ledger_id=self._ledger_id,
             size=self._size,
@@ -298,50 +299,36 @@ class _Audit:
             uncovered_claims=claims,
             uncovered_bills=bills,
             attachments_missing=self._check_attachments(),
-            verify_us_per_purchase=1e6 * self._purchase_s / purchases if purchases else 0.0,
+            verify_us_per_purchase=1e6 * self._judge.proofs_s / proofs if proofs else 0.0,
             wall_s=time.perf_counter() - started,
             registry=self._registry,
         )
 
     def _take(self, record: Record) -> None:
-        started = time.perf_counter()
-        index, encoded, evidence, memo, reply = record
+        index, encoded = record[:2]
         if index != self._frontier.size:
             raise CheckFailed(f"entry {self._frontier.size} is missing")
-        if evidence is None or memo is None:
-            raise CheckFailed(f"the evidence of entry {index} is missing")
-        statement = self._replay(index, encoded, evidence, memo)
-        is_purchase = isinstance(statement, SpendStatement)
-        queue = self._purchases if is_purchase else self._others
-        queue.add(index, _submission(index, statement, evidence, memo))
-        if is_purchase:
-            self._purchase_s += time.perf_counter() - started
         self._frontier.append(log.leaf_hash(encoded))
         if self._frontier.size in self._heads.expected:
             self._heads.check(self._frontier)
-        self._follow(index, statement, reply)
-        if len(self._purchases) >= BATCH:
-            self._run_purchases()
-        if len(self._others) >= BATCH:
-            self._others.run()
+        self._batch.append(record)
+        if len(self._batch) >= BATCH:
+            self._run_batch()
 
-    def _replay(self, index: int, encoded: bytes, evidence: bytes, memo: bytes) -> Statement:
-        """Decodes an entry and applies the rules to it."""
-        try:
-            entry = Entry.decode(encoded)
-            if entry.evidence_hash != digests.evidence_hash(evidence, memo):
-                raise CheckFailed(f"the evidence of entry {index} is not what the log holds")
-            rules.check_timestamp(entry.timestamp_ms, self._last_ms)
-            rules.check(entry.statement, entry.timestamp_ms, self._registry, self._memory)
-        except (MalformedInput, Refused) as error:
-            raise CheckFailed(f"entry {index} breaks the rules: {error}") from error
-        self._last_ms = entry.timestamp_ms
-        self._memory.record(index, entry.statement)
-        self._registry.apply(index, entry.statement)
-        return entry.statement
+    def _run_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        self._answers = {record[0]: record[4] for record in batch}
+        self._voids += self._judge.judge(batch)
 
-    def _follow(self, index: int, statement: Statement, reply: bytes | None) -> None:
-        """Sums, replies and counts of an accepted entry."""
+    def _refuse_voids(self) -> None:
+        if self._voids:
+            listed = "; ".join(map(str, self._voids[:_VOIDS_LISTED]))
+            more = "" if len(self._voids) <= _VOIDS_LISTED else "; …"
+            raise CheckFailed(f"{len(self._voids)} entries are void: {listed}{more}", check="void")
+
+    def _follow(self, entry: Replayed) -> None:
+        """Sums, replies and counts of an entry that stands."""
+        index, statement, reply = entry.index, entry.statement, self._answers[entry.index]
         self._kinds[statement.KIND] += 1
         if not isinstance(statement, OpenStatement | Nullifying):
             return
@@ -353,7 +340,7 @@ class _Audit:
             currency = published.terms.currency
             self._sums.add_bill(published.issuer_id, currency, statement.due_commitment)
         if reply is None:
-            due_ms = self._last_ms + published.terms.sign_within_ms
+            due_ms = entry.timestamp_ms + published.terms.sign_within_ms
             self._owed.append(OwedReply(index, published.issuer_id, statement.KIND, due_ms))
         else:
             self._replies.append((index, statement, reply))
@@ -376,11 +363,6 @@ class _Audit:
                 raise CheckFailed(f"attachment {digest.hex()} is not what the log names")
         return missing
 
-    def _run_purchases(self) -> None:
-        started = time.perf_counter()
-        self._purchases.run()
-        self._purchase_s += time.perf_counter() - started
-
     def _run_replies(self) -> None:
         items, self._replies = self._replies, []
         try:
@@ -390,41 +372,3 @@ class _Audit:
             raise CheckFailed(f"replies to entries {bad} are not their issuer's") from error
         except (Refused, MalformedInput) as error:
             raise CheckFailed(f"a reply is malformed: {error}") from error
-
-    def batch(self) -> verify.Batch:
-        """An empty batch over the registry as it is while entries are added."""
-        return verify.Batch(self._registry, self._genesis.bls_key)
-
-
-class _Queue:
-    """Entries whose signatures and proofs wait to be verified together."""
-
-    def __init__(self, parent: _Audit) -> None:
-        self._parent = parent
-        self._batch: verify.Batch | None = None
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, index: int, submission: Submission) -> None:
-        if self._batch is None:
-            self._batch = self._parent.batch()
-        self._batch.add(index, submission)
-        self._count += 1
-
-    def run(self) -> None:
-        batch, self._batch, self._count = self._batch, None, 0
-        errors: dict[int, ZkCreditError] = batch.run() if batch is not None else {}
-        if errors:
-            index = min(errors)
-            raise CheckFailed(
-                f"{len(errors)} entries do not verify; the first is entry {index}: {errors[index]}"
-            ) from errors[index]
-
-
-def _submission(index: int, statement: Statement, evidence: bytes, memo: bytes) -> Submission:
-    try:
-        return Submission(statement, evidence, memo)
-    except CallerError as error:
-        raise CheckFailed(f"the evidence of entry {index} is malformed: {error}") from error

@@ -19,10 +19,17 @@ class ZkCreditError(Exception):
 
 
 class CheckFailed(ZkCreditError):
-    """Something that was presented as true does not hold (exit code 1)."""
+    """Something that was presented as true does not hold (exit code 1).
+
+    ``check`` is the stable name of the check, such as ``fork``, where it has one.
+    """
 
     code = "check-failed"
     exit_code = 1
+
+    def __init__(self, message: str = "", check: str | None = None) -> None:
+        super().__init__(message if check is None else f"{message} [{check}]")
+        self.check = check
 
 
 class CallerError(ZkCreditError, ValueError):

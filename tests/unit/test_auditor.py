@@ -10,11 +10,12 @@ import pytest
 from ledgerkit import ASSET, SIGN_WITHIN_MS, Clock, World, stub_engine, tag, toy_signature
 
 from zkcredit import _native, digests
-from zkcredit.auditor import AuditReport, Record, audit
+from zkcredit.auditor import AuditReport, audit
 from zkcredit.entries import BillingStatement, Entry, SpendStatement, Statement
 from zkcredit.errors import CheckFailed, StoreError
 from zkcredit.ledger import Operator
 from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.replay import Record
 
 RHO = (3).to_bytes(32, "big")
 
@@ -325,3 +326,27 @@ def test_long_logs_are_read_in_batches(world: World) -> None:
     )
     assert steps == [1024, 2048, report.size]
     assert report.totals[0].entries == 2500
+
+
+def test_all_void_entries_are_listed_and_change_nothing(world: World) -> None:
+    """The auditor reads on after a void entry; what it had used up is free again."""
+    live(world)
+    target = at(world, BillingStatement)
+    spoilt, forged = world.prove(world.refresh("twice")), world.prove(world.refresh("backwards"))
+    changed = {target: replace(spoilt, evidence=b"no proof"), target + 1: forged}
+    world.submit(world.refresh("twice"))
+
+    def change(record: Record) -> Record:
+        submission = changed.get(record[0])
+        if submission is None:
+            return record
+        time_ms = Entry.decode(record[1]).timestamp_ms if record[0] == target else 0
+        digest = digests.evidence_hash(submission.evidence, submission.memo)
+        entry = Entry(time_ms, digest, submission.statement)
+        return record[0], entry.encode(), submission.evidence, submission.memo, None
+
+    with pytest.raises(CheckFailed, match="2 entries are void") as failure:
+        audit(Tampered(world.ledger, change))
+    assert failure.value.check == "void"
+    assert f"entry {target}: proof does not verify [bad-proof]" in str(failure.value)
+    assert f"entry {target + 1}: timestamp 0 follows" in str(failure.value)

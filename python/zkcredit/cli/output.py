@@ -121,12 +121,13 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def describe_error(error: Exception) -> tuple[int, dict[str, str]]:
-    """Exit code and the fields ``code``, ``rule`` (if a rule refused) and ``message``."""
+    """Exit code and the fields ``code``, ``message``, and what names a rule or check."""
     if isinstance(error, ZkCreditError):
         fields = {"code": error.code, "message": str(error)}
-        rule = getattr(error, "rule", None)
-        if rule is not None:
-            fields["rule"] = rule
+        for name in ("rule", "check"):
+            value = getattr(error, name, None)
+            if value is not None:
+                fields[name] = value
         return error.exit_code, fields
     if isinstance(error, click.FileError):
         return StoreError.exit_code, {"code": StoreError.code, "message": error.format_message()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from zkcredit import digests
 from zkcredit.entries import (
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 _COUNTED = (Kind.PERIOD, Kind.CREDENTIAL_KEY, Kind.REVOCATIONS)
 
 
+class RequestKey(NamedTuple):
+    """A client's name for one request (``key``) and what it asked for: 32 bytes each."""
+
+    key: bytes
+    fingerprint: bytes
+
+
 @dataclass(slots=True, eq=False)
 class Candidate:
     """A submission on its way: it ends with a receipt or an error."""
@@ -40,14 +47,15 @@ class Candidate:
     submission: Submission
     encoded: bytes
     statement_hash: bytes
+    request: RequestKey | None = None
     receipt: Receipt | None = None
     error: ZkCreditError | None = None
 
     @classmethod
-    def of(cls, submission: Submission) -> Candidate:
-        """The candidate of a submission."""
+    def of(cls, submission: Submission, request: RequestKey | None = None) -> Self:
+        """The candidate of a submission, brought by ``request`` if that had a key."""
         encoded = submission.statement.encode()
-        return cls(submission, encoded, digests.statement_hash(encoded))
+        return cls(submission, encoded, digests.statement_hash(encoded), request)
 
     @property
     def statement(self) -> Statement:
@@ -60,14 +68,17 @@ class Candidate:
         return self.receipt is None and self.error is None
 
 
-def waves(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+_C = TypeVar("_C", bound=Candidate)
+
+
+def waves(candidates: Iterable[_C]) -> Iterator[list[_C]]:
     """Cuts a batch where something may depend on a registration before it.
 
     Registrations of one kind go together, but those that count up (periods,
     credential keys, revocation lists) each alone; all that carries a proof goes
     together.
     """
-    wave: list[Candidate] = []
+    wave: list[_C] = []
     for candidate in candidates:
         kind = candidate.statement.KIND
         if wave:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from zkcredit.codec import Reader, Writer
 from zkcredit.errors import MalformedInput, StateConflict, StoreError
@@ -23,12 +23,11 @@ from zkcredit.ledger.note import Checkpoint, Note
 
 if TYPE_CHECKING:
     from zkcredit.ledger.operator import Operator
+    from zkcredit.ledger.replay import Record
 
 _TIMEOUT_S = 30
 _MAX_FILE_BYTES = 512 << 20
 """Longest file that is read: 256 entries with the longest evidence are below it."""
-
-_Record: TypeAlias = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
 
 
 class StaticLog:
@@ -206,7 +205,7 @@ class StaticSource:
         """32 bytes that name the ledger."""
         return self.genesis.ledger_id
 
-    def records(self, start: int, stop: int) -> Iterator[_Record]:
+    def records(self, start: int, stop: int) -> Iterator[Record]:
         """(index, encoded entry, evidence, memo, reply); None for what is not there."""
         for number, first, last in _spans(start, min(stop, self.size)):
             yield from self._bundle(number, first, last, start)
@@ -215,7 +214,7 @@ class StaticSource:
         """The file beside the log whose BLAKE3 hash is ``digest``, None if it is not there."""
         return self._get(_attachment_path(digest))
 
-    def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[_Record]:
+    def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[Record]:
         width = min(log.TILE_WIDTH, self.size - number * log.TILE_WIDTH)
         entries = decode_entries(self._need(log.tile_path("entries", number, width)))
         if len(entries) != width:
