@@ -21,6 +21,7 @@ from zkcredit.codec import Reader, Writer
 from zkcredit.entries import Kind, Statement, Submission
 from zkcredit.keys import LenderKeys, WalletKeys
 from zkcredit.ledger.operator import Operator
+from zkcredit.ledger.store import Store
 from zkcredit.ledger.verify import Batch
 from zkcredit.lender import Lender
 from zkcredit.relations import relation_for
@@ -62,7 +63,7 @@ def cache_folder(name: str | None) -> Path:
 def load(cache: Path, count: int) -> Stock:
     """The stock of at least ``count`` proofs; made now if it is not in the cache."""
     digest = relation_for(Kind.SPEND, TERMS).digest.hex()[:16]
-    folder = cache / f"spends-{digest}"
+    folder = cache / f"spends-{digest}-{Store.VERSION}"
     if not (folder / "lender.seed").is_file():
         _found(folder)
     seed = (folder / "lender.seed").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from zkcredit.errors import (
     StoreError,
 )
 from zkcredit.ledger import Operator, Receipt, log
+from zkcredit.ledger.accept import RequestKey
 from zkcredit.ledger.note import Checkpoint
 from zkcredit.terms import Terms
 
@@ -325,8 +327,8 @@ def change_database(world: World, sql: str) -> None:
 
 def test_databases_of_other_versions_and_kinds(world: World, tmp_path: Path) -> None:
     world.ledger.close()
-    change_database(world, "PRAGMA user_version=2")
-    with pytest.raises(MalformedInput, match="version 2"):
+    change_database(world, "PRAGMA user_version=9")
+    with pytest.raises(MalformedInput, match="version 9"):
         again(world)
     change_database(world, "PRAGMA application_id=7")
     with pytest.raises(MalformedInput, match="not a zkcredit ledger"):
@@ -432,3 +434,44 @@ def test_entries_survive_reopening(world: World) -> None:
         assert ledger.submit(submissions[0]).duplicate
     with pytest.raises((StoreError, CheckFailed)):
         ledger.submit(submissions[1])
+
+
+# --- keys of requests ------------------------------------------------------------------
+
+
+def request(name: str, content: str) -> RequestKey:
+    return RequestKey(*(hashlib.sha256(part.encode()).digest() for part in (name, content)))
+
+
+def test_a_request_key_means_one_request(world: World) -> None:
+    first, second = world.prove(world.spend("a")), world.prove(world.spend("b"))
+    asked = request("key", "first")
+    (accepted,) = world.ledger.submit_many([first], [asked])
+    (again,) = world.ledger.submit_many([first], [asked])
+    assert isinstance(accepted, Receipt)
+    assert isinstance(again, Receipt)
+    assert (again.index, again.duplicate) == (accepted.index, True)
+    (refused,) = world.ledger.submit_many([second], [request("key", "second")])
+    assert isinstance(refused, Refused)
+    assert refused.rule == "idempotency-key-reused"
+    assert world.ledger.size == accepted.index + 1
+    (other,) = world.ledger.submit_many([second], [request("other key", "second")])
+    assert isinstance(other, Receipt)
+
+
+def test_a_request_key_counts_also_for_what_was_accepted_before(world: World) -> None:
+    first, second = world.prove(world.spend("a")), world.prove(world.spend("b"))
+    world.ledger.submit(first)
+    (again,) = world.ledger.submit_many([first], [request("key", "first")])
+    assert isinstance(again, Receipt)
+    assert again.duplicate
+    (refused,) = world.ledger.submit_many([second], [request("key", "second")])
+    assert isinstance(refused, Refused)
+
+
+def test_a_request_that_was_refused_leaves_its_key_free(world: World) -> None:
+    stale = world.prove(world.spend("a", period=9))
+    (refused,) = world.ledger.submit_many([stale], [request("key", "stale")])
+    assert isinstance(refused, Refused)
+    (accepted,) = world.ledger.submit_many([world.prove(world.spend("b"))], [request("key", "b")])
+    assert isinstance(accepted, Receipt)

@@ -11,14 +11,12 @@ then one transaction decides, and only afterwards is anything answered.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 from zkcredit import digests
 from zkcredit.entries import (
     Entry,
-    Kind,
     LineStatement,
     Submission,
 )
@@ -29,11 +27,12 @@ from zkcredit.errors import (
     StateConflict,
     ZkCreditError,
 )
-from zkcredit.ledger import OwedReply, Receipt, accept, folder, log, rules, verify
-from zkcredit.ledger.accept import BatchIndex, Candidate
+from zkcredit.ledger import Receipt, accept, folder, log, rules, verify
+from zkcredit.ledger.accept import BatchIndex, Candidate, RequestKey
 from zkcredit.ledger.attachments import Attachments
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.note import Checkpoint, Note, VerifierKey
+from zkcredit.ledger.note import Checkpoint, Note
+from zkcredit.ledger.reading import StoredLog
 from zkcredit.ledger.registry import Registry
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.store import Changes, Coordinator, Store
@@ -46,7 +45,7 @@ def _system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Operator:
+class Operator(StoredLog):
     """A ledger and its operator. Implements :class:`zkcredit.ledger.LedgerView`.
 
     Use :meth:`create` or :meth:`open`; close it, or use it as a context manager.
@@ -63,14 +62,10 @@ class Operator:
         *,
         read_only: bool = False,
     ) -> None:
-        self._store = store
-        self._genesis = genesis
-        self._ledger_id = genesis.ledger_id
+        super().__init__(store, genesis)
         self._path = path
         self._keys = keys
         self._clock = clock or _system_clock
-        self._registry = Registry(self._ledger_id)
-        self._registered = 0
         self._published: str | None = None
         place = None if path is None else path / folder.ATTACHMENTS
         self._attachments = Attachments(place, read_only=read_only)
@@ -120,40 +115,6 @@ class Operator:
             raise MalformedInput(f"{place}: genesis and database are of different ledgers")
         return cls(store, genesis, place, None, clock, read_only=read_only)
 
-    def close(self) -> None:
-        """Closes the database; safe to repeat."""
-        self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def ledger_id(self) -> bytes:
-        """32 bytes that name this ledger."""
-        return self._ledger_id
-
-    @property
-    def genesis(self) -> Genesis:
-        """Origin and public keys; what an auditor pins."""
-        return self._genesis
-
-    @property
-    def registry(self) -> Registry:
-        """Who is registered and what issuers have published, as of now."""
-        with self._store.lock:
-            for index, data in self._store.registrations(self._registered):
-                self._registry.apply(index, Entry.decode(data).statement)
-                self._registered = index + 1
-        return self._registry
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return self._store.coordinator().size
-
     # --- accepting -----------------------------------------------------------
 
     def submit(self, submission: Submission) -> Receipt:
@@ -163,22 +124,35 @@ class Operator:
             raise result
         return result
 
-    def submit_many(self, submissions: Sequence[Submission]) -> list[Receipt | ZkCreditError]:
+    def submit_many(
+        self,
+        submissions: Sequence[Submission],
+        requests: Sequence[RequestKey | None] | None = None,
+    ) -> list[Receipt | ZkCreditError]:
         """Accepts a batch of up to 4,096 in order; culprits get their error, others land.
 
         A statement that is on the ledger already gives its old receipt, marked
         as duplicate. Errors of the store are raised; what was answered before
         stays, and the batch may be submitted again.
+
+        ``requests`` names for each submission the request that brought it: its key is
+        stored in the transaction that accepts, and Refused ``idempotency-key-reused``
+        answers the same key with another fingerprint.
         """
         if len(submissions) > BATCH_MAX:
             raise CallerError(f"a batch holds up to {BATCH_MAX} submissions")
-        candidates = [Candidate.of(submission) for submission in submissions]
+        asked = requests or [None] * len(submissions)
+        candidates = [
+            Candidate.of(submission, request)
+            for submission, request in zip(submissions, asked, strict=True)
+        ]
         for wave in accept.waves(candidates):
             index = self._precheck(wave)
             self._verify([c for c in wave if c.pending])
             waiting = [c for c in wave if c.pending]
             if waiting:
                 self._sequence(waiting, index)
+        self._keep_requests(candidates)
         results: list[Receipt | ZkCreditError] = []
         for candidate in candidates:
             result = candidate.receipt or candidate.error
@@ -190,11 +164,34 @@ class Operator:
         """Answers at once what is known or refused already, before any proof is verified."""
         registry = self.registry
         index = BatchIndex(self._store, registry, wave)
+        self._check_requests(wave)
         now_ms = self._clock()
         for candidate in wave:
-            if not self._answer_known(candidate, index):
+            if candidate.pending and not self._answer_known(candidate, index):
                 _apply_rules(candidate, now_ms, registry, index)
         return index
+
+    def _check_requests(self, candidates: Sequence[Candidate]) -> None:
+        """Refuses a key that an earlier request used for something else."""
+        keys = {candidate.request.key for candidate in candidates if candidate.request}
+        known: dict[bytes, bytes] = dict(self._store.lookup("requests", "key", keys))
+        for candidate in candidates:
+            if candidate.request is None:
+                continue
+            key, fingerprint = candidate.request
+            if known.setdefault(key, fingerprint) != fingerprint:
+                candidate.error = Refused(
+                    "idempotency-key-reused",
+                    "this key was used for another request: take a new one",
+                )
+
+    def _keep_requests(self, candidates: Sequence[Candidate]) -> None:
+        """Notes keys under which only what was accepted before was sent again."""
+        late = {c.request for c in candidates if c.request and c.receipt and c.receipt.duplicate}
+        known = {key for key, _ in self._store.lookup("requests", "key", (x.key for x in late))}
+        if any(request.key not in known for request in late):
+            with self._store.write():
+                self._store.insert_requests(late)
 
     def _answer_known(self, candidate: Candidate, index: BatchIndex) -> bool:
         known = index.statement(candidate.statement_hash)
@@ -231,10 +228,13 @@ class Operator:
         index.forget_replies()
         now_ms = max(self._clock(), head.last_timestamp_ms)
         rules.check_timestamp(now_ms, head.last_timestamp_ms)
+        self._check_requests(candidates)
         changes, leaves, accepted = Changes(), [], []
         size = head.size
         known: dict[bytes, Receipt] = {}
         for candidate in candidates:
+            if not candidate.pending:
+                continue
             key = candidate.statement_hash
             if key in known:
                 accepted.append((candidate, Receipt(known[key].index, now_ms, key, True)))
@@ -250,6 +250,8 @@ class Operator:
             leaves.append(accept.add_entry(registry, changes, size, entry, encoded))
             changes.evidence.append((size, submission.evidence, submission.memo))
             index.record(size, candidate, changes)
+            if candidate.request is not None:
+                changes.requests.add(candidate.request)
             if candidate.statement.KIND.is_registration:
                 registry.apply(size, candidate.statement)
             known[key] = Receipt(size, now_ms, key, False)
@@ -277,63 +279,6 @@ class Operator:
             assert self._path is not None
             self._keys = folder.read_keys(self._path, self._genesis)
         return self._keys
-
-    # --- reading -------------------------------------------------------------
-
-    def entry(self, index: int) -> Entry:
-        """The entry at ``index``; CallerError if there is none."""
-        return Entry.decode(self._store.entry(index))
-
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Entry]]:
-        """Index and entry from ``start`` to before ``stop`` (default: the end)."""
-        end = self.size if stop is None else stop
-        for index, data in self._store.scan("entries", "entry", start, end):
-            yield index, Entry.decode(data)
-
-    def records(
-        self, start: int, stop: int
-    ) -> Iterator[tuple[int, bytes, bytes | None, bytes | None, bytes | None]]:
-        """(index, encoded entry, evidence, memo, reply); None for what is not stored."""
-        return self._store.records(start, stop)
-
-    def evidence(self, index: int) -> tuple[bytes, bytes]:
-        """Evidence and memo of the entry at ``index``."""
-        return self._store.evidence(index)
-
-    def reply(self, index: int) -> bytes | None:
-        """The issuer's reply to the entry at ``index``, None while there is none."""
-        return self._store.reply(index)
-
-    def replies(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """All replies to the entries from ``start`` to before ``stop``."""
-        end = self.size if stop is None else stop
-        return self._store.scan("replies", "reply", start, end)
-
-    def find_statement(self, statement_hash: bytes) -> int | None:
-        """Index of the entry that holds this statement."""
-        return self._store.find("statements", hash=statement_hash)
-
-    def find_nullifier(self, issuer_id: bytes, nullifier: bytes) -> int | None:
-        """Index of the entry that used this nullifier of this issuer."""
-        issuer = self.registry.issuer(issuer_id).index
-        return self._store.find("nullifiers", nullifier=nullifier, issuer=issuer)
-
-    def find_payee(self, payee: bytes) -> int | None:
-        """Index of the spend entry that pays this payee: the claim's id."""
-        return self._store.find("payees", payee=payee)
-
-    def find_open(self, commitment: bytes) -> int | None:
-        """Index of the open entry with this commitment."""
-        return self._store.find("opens", commitment=commitment)
-
-    def claim_settled_by(self, index: int) -> int | None:
-        """Index of the settlement of the claim of entry ``index``."""
-        return self._store.find("settled", claim=index)
-
-    def count(self, kind: Kind, terms_hash: bytes, period: int) -> int:
-        """Number of entries of a step of a line under these terms in this period."""
-        terms = self.registry.published(terms_hash).index
-        return self._store.count(terms, period, int(kind))
 
     def attach(self, data: bytes) -> bytes:
         """Stores a file that an entry names; see :meth:`Attachments.add`."""
@@ -389,24 +334,7 @@ class Operator:
             items.append((entry.statement, reply))
         verify_replies(self.registry, items)
 
-    def unanswered(self, issuer_id: bytes, limit: int = 1024) -> list[int]:
-        """Indexes of entries that await this issuer's reply, oldest first."""
-        return self._store.unanswered(self.registry.issuer(issuer_id).index, limit)
-
-    def owed(self, now_ms: int) -> list[OwedReply]:
-        """Replies overdue at ``now_ms``: the issuers' public faults."""
-        issuers = {party.index: party.id for party in self.registry.issuers.values()}
-        return [
-            OwedReply(index, issuers[issuer], Kind(kind), due_ms)
-            for index, issuer, kind, due_ms in self._store.overdue(now_ms)
-        ]
-
     # --- the log -------------------------------------------------------------
-
-    @property
-    def verifier_keys(self) -> tuple[VerifierKey, VerifierKey]:
-        """The keys that checkpoints of this ledger are signed with: Ed25519, ML-DSA-44."""
-        return self._genesis.log_keys
 
     def checkpoint(self) -> str:
         """The signed checkpoint of the log as it is now.
@@ -451,36 +379,6 @@ class Operator:
             return
         published = Checkpoint.parse(Note.decode(text).text)
         self._check_signed(published.size, published.root, head)
-
-    def _root_at(self, size: int, head: Coordinator) -> bytes:
-        if size == head.size:
-            return head.root
-        return log.EMPTY_ROOT if size == 0 else log.subtree_root(self._node, 0, size)
-
-    def _node(self, level: int, number: int) -> bytes:
-        return log.node_from_tiles(self._store.tile, level, number)
-
-    def tile(self, level: int, number: int) -> bytes:
-        """Hashes of a tile of the tree as far as there are any, 32 bytes each."""
-        return self._store.tile(level, number)
-
-    def root(self, size: int | None = None) -> bytes:
-        """Root of the log, or of its first ``size`` entries."""
-        head = self._store.coordinator()
-        wanted = head.size if size is None else size
-        if not 0 <= wanted <= head.size:
-            raise CallerError(f"the log has {head.size} entries, not {wanted}")
-        return self._root_at(wanted, head)
-
-    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
-        """Audit path of entry ``index`` in the tree of ``size`` entries."""
-        self.root(size)
-        return log.inclusion_proof(self._node, index, size)
-
-    def consistency_proof(self, old_size: int, new_size: int) -> list[bytes]:
-        """Proof that the tree of ``old_size`` entries is a prefix of that of ``new_size``."""
-        self.root(new_size)
-        return log.consistency_proof(self._node, old_size, new_size)
 
 
 def _apply_rules(candidate: Candidate, now_ms: int, registry: Registry, index: BatchIndex) -> bool:

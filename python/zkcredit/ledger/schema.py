@@ -68,6 +68,13 @@ NULLIFIERS = _unique(
 PAYEES = _unique("payees", blob("payee", primary_key=True))
 OPENS = _unique("opens", blob("commitment", primary_key=True))
 SETTLED = _unique("settled", number("claim", primary_key=True))
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    blob("key", primary_key=True),
+    blob("fingerprint"),
+    sqlite_with_rowid=False,
+)
 TILES = Table(
     "tiles",
     METADATA,

@@ -47,6 +47,7 @@ class Changes:
     owed: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
     tiles: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    requests: set[tuple[bytes, bytes]] = field(default_factory=set)
 
 
 class Store(Database):
@@ -54,7 +55,7 @@ class Store(Database):
 
     KIND = "ledger"
     APPLICATION_ID = 0x7A6B6372  # "zkcr"
-    VERSION = 1
+    VERSION = 2
     PRAGMAS = (f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_WAL_PAGES}")
 
     @classmethod
@@ -128,6 +129,11 @@ class Store(Database):
             "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hashes=excluded.hashes",
             [(*key, hashes) for key, hashes in changes.tiles.items()],
         )
+        self.insert_requests(changes.requests)
+
+    def insert_requests(self, requests: Iterable[tuple[bytes, bytes]]) -> None:
+        """Adds (key, fingerprint) of clients' requests; the first stays. Inside :meth:`write`."""
+        self._many("INSERT INTO requests VALUES (?, ?) ON CONFLICT DO NOTHING", sorted(requests))
 
     def _unique(self, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
         marks = ", ".join("?" * columns)
@@ -152,6 +158,13 @@ class Store(Database):
         sql = f"SELECT idx FROM {table} WHERE {condition}"  # noqa: S608
         found: int | None = self._value(sql, tuple(keys.values()))
         return found
+
+    def bucket(self, table: str, key: str, prefix: bytes, low: int, high: int) -> list[Any]:
+        """(key, idx) of all rows whose key begins with ``prefix`` and a byte in low..high."""
+        sql = f"SELECT {key}, idx FROM {table} WHERE {key}>=? AND {key}<? ORDER BY {key}"  # noqa: S608
+        start = prefix + bytes((low,))
+        end = prefix + bytes((high + 1,)) if high < 255 else prefix + b"\xff" * 64
+        return self._rows(sql, (start, end))
 
     def entry(self, index: int) -> bytes:
         """The encoded entry at ``index``; CallerError beyond the end."""
