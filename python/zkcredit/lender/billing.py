@@ -409,7 +409,6 @@ def _freeze(
                 signing_digest(document),
                 case.account.number,
                 BILL.name,
-                document.issued_ms,
                 document_entry=case.index,
             )
     store.put_accounts(case.account for case in cases)

@@ -76,7 +76,7 @@ def agreement(desk: Desk, ledger: LedgerView, number: int) -> CreditAgreement:
                 if (last.limit_minor, last.attributes) == (draft.limit_minor, draft.attributes):
                     return last
                 break
-        return _keep(desk, draft, draft.agreed_ms)
+        return _keep(desk, draft)
 
 
 def report(desk: Desk, ledger: LedgerView, number: int) -> CreditReport:
@@ -102,7 +102,7 @@ def report(desk: Desk, ledger: LedgerView, number: int) -> CreditReport:
         nonce=secrets.token_bytes(32),
     )
     with desk.store.write():
-        return _keep(desk, draft, draft.as_of_ms)
+        return _keep(desk, draft)
 
 
 def owed_minor(desk: Desk, account: Account) -> int:
@@ -170,9 +170,9 @@ def _open_account(desk: Desk, ledger: LedgerView, number: int) -> Account:
     return account
 
 
-def _keep(desk: Desk, draft: _D, issued_ms: int) -> _D:
+def _keep(desk: Desk, draft: _D) -> _D:
     digest = signing_digest(draft)
     document = signed(draft, desk.keys.bls.sign(digest))
     kind = kind_of(document).name
-    desk.store.add_record(digest, document.account, kind, issued_ms, body=encode_message(document))
+    desk.store.add_record(digest, document.account, kind, body=encode_message(document))
     return document

@@ -124,17 +124,16 @@ Index("record_groups_open", "number", sqlite_where=RECORD_GROUPS.c.entry_index.i
 RECORDS = Table(
     "records",
     METADATA,
-    blob("commitment", primary_key=True),
+    Column("id", Integer, primary_key=True),
+    blob("commitment", unique=True),
     number("account"),
     text("kind"),
-    number("issued_ms"),
     Column("body", LargeBinary),
     Column("document_entry", Integer),
     Column("group_number", Integer),
     Column("position", Integer),
-    Index("records_of_account", "account", "issued_ms"),
+    Index("records_of_account", "account"),
     Index("records_of_group", "group_number", "position"),
-    sqlite_with_rowid=False,
 )
 """Signed documents of accounts. A bill's body is the row of ``document_entry`` in documents."""
 

@@ -319,15 +319,15 @@ class LenderStore(OwnStore):
         commitment: bytes,
         account: int,
         kind: str,
-        issued_ms: int,
         *,
         body: bytes | None = None,
         document_entry: int | None = None,
     ) -> None:
         """Keeps a signed document to be anchored; a bill by its document. In :meth:`write`."""
         self._run(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-            (commitment, account, kind, issued_ms, body, document_entry),
+            "INSERT INTO records (commitment, account, kind, body, document_entry) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (commitment, account, kind, body, document_entry),
         )
 
     def records(self, account: int) -> list[StoredRecord]:
@@ -336,7 +336,7 @@ class LenderStore(OwnStore):
             "SELECT r.kind, coalesce(r.body, d.body), g.number, r.position, g.entry_index "
             "FROM records r LEFT JOIN documents d ON d.entry_index=r.document_entry "
             "LEFT JOIN record_groups g ON g.number=r.group_number "
-            "WHERE r.account=? ORDER BY r.issued_ms, r.commitment",
+            "WHERE r.account=? ORDER BY r.id",
             (account,),
         )
         return [StoredRecord(*row) for row in rows]
