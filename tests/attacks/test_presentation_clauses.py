@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -108,7 +108,7 @@ def handle_gap(case: Case, alias: str, side: str) -> dict[str, Any]:
     held = case.chosen[alias]
     issuer = case.scene.registrar if alias == "identity" else case.scene.bank
     ends = (held.handle, 1 << 32) if side == "low" else (0, held.handle)
-    return {"chosen": {alias: replace(held, gap=issuer.gap(held.schema, *ends))}}
+    return {"chosen": {alias: msgspec.structs.replace(held, gap=issuer.gap(held.schema, *ends))}}
 
 
 def expired(case: Case, alias: str) -> dict[str, Any]:

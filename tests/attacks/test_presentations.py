@@ -200,7 +200,7 @@ def test_revoked_since(scene: Scene) -> None:
         fails(scene, request, msgspec.structs.replace(shown, credentials=[use]))
     with refused("no-credential"):
         scene.check(policy)
-    renewed = replace(scene.identity, gap=scene.registrar.gap(IDENTITY, 0, 1 << 32))
+    renewed = msgspec.structs.replace(scene.identity, gap=scene.registrar.gap(IDENTITY, 0, 1 << 32))
     scene.check(policy, holdings=[renewed])
     scene.close()
 
@@ -210,10 +210,14 @@ def test_gap_of_another_key_or_issuer(scene: Scene) -> None:
     scene.registrar.offer(IDENTITY, 2)
     wrong = scene.registrar.gap(IDENTITY, 0, 1 << 32, number=2)
     request = scene.request(scene.policy([AGE]))
-    mixed = {"identity": replace(scene.identity, gap=wrong)}
+    mixed = {"identity": msgspec.structs.replace(scene.identity, gap=wrong)}
     fails(scene, request, forge(scene, request, mixed))
     foreign = scene.bank.gap(INCOME, 0, 1 << 32)
-    fails(scene, request, forge(scene, request, {"identity": replace(scene.identity, gap=foreign)}))
+    fails(
+        scene,
+        request,
+        forge(scene, request, {"identity": msgspec.structs.replace(scene.identity, gap=foreign)}),
+    )
     scene.close()
 
 
@@ -235,14 +239,14 @@ def test_gap_signature_is_no_credential(scene: Scene) -> None:
     place = (scene.ledger.ledger_id, scene.bank.id, small.hash, 1)
     header = digests.gap_header(*place, 1)
     held = scene.bank.issue(scene.keys, small, {"country": "AT"})
-    scalars = [held.blind, scene.keys.owner, held.handle, held.expires.toordinal(), 13]
+    scalars = [held.blind(scene.keys), scene.keys.owner, held.handle, held.expires.toordinal(), 13]
     (signature,) = scene.bank.key(small).sign_messages(header, [scalars])
     tables = (
         f'[credentials.two]\nschema = "{small.hash.hex()}"\nissuers = ["{scene.bank.id.hex()}"]'
     )
     request = scene.request(scene.policy([], ["two.country"], credentials=(), tables=tables))
     scene.verify(request, scene.present(request, holdings=[held]))
-    wrong = replace(held, signature=signature)
+    wrong = msgspec.structs.replace(held, signature=signature)
     fails(scene, request, forge(scene, request, {"two": wrong}))
 
 

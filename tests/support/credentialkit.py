@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from kit import Clock, seed
 
 from zkcredit import digests
 from zkcredit._native import BlsKey, IssuerKey, SecretScalar
 from zkcredit.credentials.builtin import CREDIT_HISTORY, IDENTITY, INCOME
+from zkcredit.credentials.held import Gap, HeldCredential, Slot
 from zkcredit.credentials.schema import Schema, Value
 from zkcredit.entries import (
     CredentialKeyStatement,
@@ -29,7 +31,7 @@ from zkcredit.ledger import Operator
 from zkcredit.policies.clauses import to_scalar
 from zkcredit.policies.lists import LIST_SCHEMA
 from zkcredit.policies.policy import Policy
-from zkcredit.policies.present import Gap, Holding, plan, present
+from zkcredit.policies.present import plan, present
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, make_request, own_request
 from zkcredit.policies.verify import Disclosure, verify
@@ -107,9 +109,6 @@ class Issuer:
         self.submit(RevocationStatement(self.id, schema.hash, number, epoch, digest))
         return epoch
 
-    def header(self, schema: Schema, number: int = 1) -> bytes:
-        return digests.credential_header(self.ledger.ledger_id, self.id, schema.hash, number)
-
     def gap(self, schema: Schema, lo: int, hi: int, *, epoch: int = 0, number: int = 1) -> Gap:
         """A signed gap, by default of the newest epoch."""
         key = self.ledger.registry.credential_key(self.id, schema.hash, number)
@@ -117,7 +116,7 @@ class Issuer:
         place = (self.ledger.ledger_id, self.id, schema.hash, number)
         header = digests.gap_header(*place, epoch)
         (signature,) = self.key(schema, number).sign_messages(header, [[lo, hi]])
-        return Gap(epoch, lo, hi, signature)
+        return Gap(epoch=epoch, lo=lo, hi=hi, signature=signature)
 
     def issue(
         self,
@@ -128,24 +127,30 @@ class Issuer:
         expires: dt.date = EXPIRES,
         number: int = 1,
         owner: Any = None,
-    ) -> Holding:
+    ) -> HeldCredential:
         """A credential for the holder of ``keys`` (or of the secret ``owner``)."""
         self.handles += 1
-        blind = keys.seed.scalar("zkcredit v1 credential blind", bytes([self.handles]))
+        slot = Slot(self.id, schema.hash, number, self.handles)
         scalars = [item.scalar(values[item.name]) for item in schema.fields]
-        head = [blind, keys.owner if owner is None else owner, self.handles, expires.toordinal()]
+        head = [
+            keys.credential_blind(*slot),
+            keys.owner if owner is None else owner,
+            self.handles,
+            expires.toordinal(),
+        ]
+        header = slot.header(self.ledger.ledger_id)
         messages = [*head, *map(to_scalar, scalars)]
-        header = self.header(schema, number)
         (signature,) = self.key(schema, number).sign_messages(header, [messages])
-        return Holding(
+        return HeldCredential(
             number=self.handles,
+            ledger_id=self.ledger.ledger_id,
             issuer_id=self.id,
-            schema=schema,
+            encoded_schema=schema.encode(),
             key_number=number,
+            ordinal=self.handles,
             handle=self.handles,
             expires=expires,
-            blind=blind,
-            values=dict(values),
+            texts=[item.format(values[item.name]) for item in schema.fields],
             signature=signature,
             gap=self.gap(schema, 0, 1 << 32, number=number) if schema.revocable else None,
         )
@@ -174,7 +179,7 @@ class Scene:
         return self.ledger.registry
 
     @property
-    def holdings(self) -> list[Holding]:
+    def holdings(self) -> list[HeldCredential]:
         return [self.identity, self.income, self.history]
 
     def close(self) -> None:
@@ -219,7 +224,7 @@ class Scene:
         self,
         request: PresentationRequest,
         *,
-        holdings: Sequence[Holding] | None = None,
+        holdings: Sequence[HeldCredential] | None = None,
         keys: WalletKeys | None = None,
         bound: Any = None,
         lists: Iterable[Any] = (),
@@ -239,9 +244,11 @@ class Scene:
         return self.verify(request, self.present(request, **options))
 
 
-def changed(held: Holding, **values: Value) -> Holding:
+def changed(held: HeldCredential, **values: Value) -> HeldCredential:
     """The credential with values that its issuer has not signed."""
-    return replace(held, values={**held.values, **values})
+    said = {**held.values, **values}
+    texts = [item.format(said[item.name]) for item in held.schema.fields]
+    return msgspec.structs.replace(held, texts=texts)
 
 
 def secret(name: object) -> SecretScalar:

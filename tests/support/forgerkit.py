@@ -12,13 +12,14 @@ from credentialkit import Scene
 
 from zkcredit import digests
 from zkcredit._native import Circuit
+from zkcredit.credentials.held import HeldCredential
 from zkcredit.errors import CallerError, Refused
 from zkcredit.keys import WalletKeys
 from zkcredit.policies import circuit, present, witness
 from zkcredit.policies.circuit import Relations
 from zkcredit.policies.clauses import GROUP_ORDER, to_scalar
 from zkcredit.policies.lists import SignedList
-from zkcredit.policies.present import Consent, Holding
+from zkcredit.policies.present import Consent
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, read_request
 
@@ -45,7 +46,7 @@ def lie(honest: SignedList, messages: Iterable[int], signature: bytes) -> Liar:
 def forge(
     scene: Scene,
     request: PresentationRequest,
-    chosen: Mapping[str, Holding],
+    chosen: Mapping[str, HeldCredential],
     *,
     edit: Edit = lambda _: None,
     omit: str = "",
@@ -96,7 +97,7 @@ def fails(scene: Scene, request: PresentationRequest, presentation: Presentation
     assert str(caught.value) == "the presentation is refused [presentation]"
 
 
-def own_keys(scene: Scene, held: Holding) -> list[tuple[bytes, bytes]]:
+def own_keys(scene: Scene, held: HeldCredential) -> list[tuple[bytes, bytes]]:
     """Key and headers of a credential and its gap."""
     place = (scene.ledger.ledger_id, held.issuer_id, held.schema.hash, held.key_number)
     key = scene.registry.credential_key(*place[1:]).bbs_key

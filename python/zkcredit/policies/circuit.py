@@ -30,6 +30,7 @@ from zkcredit.policies.resolve import Requirements, Slot
 EXPIRY_BITS = 15
 """Days to the last valid day of a credential: it must lie within 89 years."""
 HANDLE_BITS = 32
+"""Distances between handles, 1..2^32 − 1, and the ends of a gap, 0..2^32."""
 LIMB_BITS = 124
 """Ranges of more than 128 bits are proved in two limbs of this width."""
 _HALF_LIMB = 1 << (LIMB_BITS // 2)

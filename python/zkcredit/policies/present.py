@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,11 +22,11 @@ from zkcredit.policies.presentation import (
     signing_keys,
 )
 from zkcredit.policies.request import Asked, PresentationRequest, check_date, read_request
-from zkcredit.policies.witness import Witness, clause_witness, credential_witness
+from zkcredit.policies.witness import Witness, clause_witness, credential_witness, scalars
 
 if TYPE_CHECKING:
-    from zkcredit._native import Prover, SecretScalar
-    from zkcredit.credentials.schema import Schema, Value
+    from zkcredit._native import Prover
+    from zkcredit.credentials.held import HeldCredential
     from zkcredit.keys import WalletKeys
     from zkcredit.ledger.registry import Registry
     from zkcredit.policies.binding import Bound
@@ -35,38 +35,6 @@ if TYPE_CHECKING:
 
 CHOICES_MAX = 256
 """Most combinations of credentials that are tried."""
-
-
-class Gap(NamedTuple):
-    """An interval without revoked handles, signed (80 bytes) for one epoch."""
-
-    epoch: int
-    lo: int
-    hi: int
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A credential that can be presented; only its number and schema are printed.
-
-    ``number`` is the wallet's, ``blind`` the blinding, ``values`` are typed values by field.
-    """
-
-    number: int
-    issuer_id: bytes = field(repr=False)
-    schema: Schema
-    key_number: int = field(repr=False)
-    handle: int = field(repr=False)
-    expires: dt.date = field(repr=False)
-    blind: SecretScalar = field(repr=False)
-    values: Mapping[str, Value] = field(repr=False)
-    signature: bytes = field(repr=False)
-    gap: Gap | None = field(default=None, repr=False)
-
-    def scalars(self) -> dict[str, int]:
-        """The signed integers by field, in the schema's order."""
-        return {item.name: item.scalar(self.values[item.name]) for item in self.schema.fields}
 
 
 @dataclass
@@ -78,7 +46,7 @@ class Consent:
     """
 
     asked: Asked = field(repr=False)
-    chosen: dict[str, Holding]
+    chosen: dict[str, HeldCredential]
     lists: dict[int, SignedList] = field(repr=False)
     learns: list[str]
     convinced: list[str]
@@ -99,7 +67,7 @@ class Consent:
 def plan(
     registry: Registry,
     request: PresentationRequest,
-    holdings: Sequence[Holding],
+    holdings: Sequence[HeldCredential],
     now_ms: int,
     lists: Iterable[SignedList] = (),
 ) -> Consent:
@@ -167,7 +135,7 @@ def _draft(consent: Consent, relations: Relations, bound: Bound | None) -> Prese
         uses.append(
             CredentialUse(
                 issuer_id=held.issuer_id,
-                schema_hash=slot.schema.hash,
+                schema_hash=held.schema_hash,
                 key_number=held.key_number,
                 epoch=held.gap.epoch if slot.schema.revocable and held.gap else 0,
             )
@@ -191,7 +159,7 @@ def _witness(
 ) -> tuple[Witness, list[bytes]]:
     requirements, values = consent.asked.requirements, _values(consent.chosen)
     revealed = frozenset(requirements.reveal)
-    witness, signatures = credential_witness(requirements, consent.chosen, revealed)
+    witness, signatures = credential_witness(requirements, consent.chosen, revealed, keys)
     witness["owner"] = keys.owner
     for clause in relations.inside:
         own, signed = clause_witness(clause, values, consent.lists)
@@ -246,13 +214,14 @@ def _find_lists(
 
 
 def _candidates(
-    registry: Registry, slot: Slot, holdings: Sequence[Holding], asked: Asked
-) -> list[Holding]:
+    registry: Registry, slot: Slot, holdings: Sequence[HeldCredential], asked: Asked
+) -> list[HeldCredential]:
     """The credentials that can stand in this place; Refused ``no-credential`` if none can."""
     problems = []
     fitting = []
     for held in holdings:
-        if held.schema.hash == slot.schema.hash and held.issuer_id in slot.issuers:
+        ours = held.ledger_id == registry.ledger_id and held.issuer_id in slot.issuers
+        if ours and held.schema_hash == slot.schema.hash:
             problem = _problem(registry, held, asked.requirements.today)
             if problem is None:
                 fitting.append(held)
@@ -265,12 +234,14 @@ def _candidates(
     return fitting
 
 
-def _problem(registry: Registry, held: Holding, today: dt.date) -> str | None:
-    key = registry.credential_key(held.issuer_id, held.schema.hash, held.key_number)
+def _problem(registry: Registry, held: HeldCredential, today: dt.date) -> str | None:
+    key = registry.credential_key(held.issuer_id, held.schema_hash, held.key_number)
     if key.closed:
         return "is void: its issuer has closed the key"
     if held.expires < today:
         return f"has expired on {held.expires}"
+    if held.revoked:
+        return "was revoked"
     if held.schema.revocable:
         if key.epoch == 0:
             return "cannot be shown before its issuer has published a revocation list"
@@ -280,8 +251,8 @@ def _problem(registry: Registry, held: Holding, today: dt.date) -> str | None:
 
 
 def _choose(
-    asked: Asked, candidates: Sequence[Sequence[Holding]], lists: Mapping[int, SignedList]
-) -> dict[str, Holding]:
+    asked: Asked, candidates: Sequence[Sequence[HeldCredential]], lists: Mapping[int, SignedList]
+) -> dict[str, HeldCredential]:
     """The first combination that satisfies every clause."""
     aliases = [slot.alias for slot in asked.requirements.slots]
     failed: GroundClause | None = None
@@ -309,14 +280,14 @@ def _broken(
             yield clause
 
 
-def _values(chosen: Mapping[str, Holding]) -> dict[FieldRef, int]:
+def _values(chosen: Mapping[str, HeldCredential]) -> dict[FieldRef, int]:
     return {
         FieldRef(alias, name): value
         for alias, held in chosen.items()
-        for name, value in held.scalars().items()
+        for name, value in scalars(held).items()
     }
 
 
-def _shown(chosen: Mapping[str, Holding], ref: FieldRef) -> str:
+def _shown(chosen: Mapping[str, HeldCredential], ref: FieldRef) -> str:
     held = chosen[ref.alias]
     return held.schema.field(ref.name).format(held.values[ref.name])

@@ -21,25 +21,35 @@ from zkcredit.policies.clauses import (
 
 if TYPE_CHECKING:
     from zkcredit._native import Scalar
+    from zkcredit.credentials.held import HeldCredential
+    from zkcredit.keys import WalletKeys
     from zkcredit.policies.lists import SignedList
-    from zkcredit.policies.present import Holding
     from zkcredit.policies.resolve import Requirements
 
 Witness: TypeAlias = "dict[str, Scalar | list[Scalar]]"
 
 
+def scalars(held: HeldCredential) -> dict[str, int]:
+    """The signed integers of a credential's fields in the schema's order."""
+    values = held.values
+    return {item.name: item.scalar(values[item.name]) for item in held.schema.fields}
+
+
 def credential_witness(
-    requirements: Requirements, chosen: Mapping[str, Holding], revealed: Container[FieldRef]
+    requirements: Requirements,
+    chosen: Mapping[str, HeldCredential],
+    revealed: Container[FieldRef],
+    keys: WalletKeys,
 ) -> tuple[Witness, list[bytes]]:
     """Values of the credentials' secrets, and the signatures in the circuit's order."""
     witness: Witness = {}
     signatures = []
     for number, slot in enumerate(requirements.slots):
         prefix, held = f"c{number}", chosen[slot.alias]
-        witness[f"{prefix}_blind"] = held.blind
+        witness[f"{prefix}_blind"] = held.blind(keys)
         witness[f"{prefix}_handle"] = held.handle
         witness[f"{prefix}_expires"] = held.expires.toordinal()
-        for name, value in held.scalars().items():
+        for name, value in scalars(held).items():
             if FieldRef(slot.alias, name) not in revealed:
                 witness[f"{prefix}_f_{name}"] = to_scalar(value)
         signatures.append(held.signature)
