@@ -23,6 +23,7 @@ from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.entries import (
     CredentialKeyStatement,
     KeyAction,
+    LineStatement,
     RevocationStatement,
     SchemaStatement,
 )
@@ -188,6 +189,37 @@ def test_answers_come_later_and_evidence_may_go(world: World, public: Path) -> N
     assert [row[1] for row in rows] == [row[1] for row in world.ledger.records(0, 600)]
     assert log.retire_evidence(520) == 0
     log.publish()
+
+
+def test_answers_are_added_where_they_were_missing(world: World, public: Path) -> None:
+    published = StaticLog(world.ledger, public)
+    fill(world, 300)
+    published.publish()
+    for index in (10, 280):
+        statement = world.ledger.entry(index).statement
+        assert isinstance(statement, LineStatement)
+        world.ledger.post_replies([(index, toy_signature(statement))])
+        published.publish()
+        found = [x[0] for x in StaticSource(public).records(0, 300) if x[4] is not None]
+        assert found == [10, 280][: 1 + (index == 280)]
+    fill(world, 600)
+    published.publish()
+    assert (public / "reply/001").is_file()
+
+
+def test_partial_tiles_make_way_for_full_ones(world: World, public: Path) -> None:
+    published = StaticLog(world.ledger, public)
+    fill(world, 200)
+    published.publish()
+    before = StaticSource(public)
+    assert (public / "tile/0/000.p/200").is_file()
+    fill(world, 300)
+    published.publish()
+    for name in ("tile/0/000", "tile/entries/000", "evidence/000"):
+        assert (public / name).is_file()
+        assert not (public / f"{name}.p").exists()
+    rows = list(before.records(0, 200))
+    assert [row[1:4] for row in rows] == [row[1:4] for row in world.ledger.records(0, 200)]
 
 
 def test_attachments_are_published(world: World, public: Path) -> None:

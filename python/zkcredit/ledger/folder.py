@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,13 @@ def remove_file(path: Path) -> None:
     with _mapped(path):
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder with everything in it, if it is there; raises StoreError."""
+    with _mapped(folder):
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
 
 def make(folder: Path) -> None:

@@ -122,6 +122,10 @@ class StoredLog:
         """Indexes of entries that await this issuer's reply, oldest first."""
         return self._store.unanswered(self.registry.issuer(issuer_id).index, limit)
 
+    def unanswered_bundles(self) -> set[int]:
+        """Numbers of the bundles of 256 entries in which some reply is still owed."""
+        return self._store.owed_bundles(log.TILE_WIDTH)
+
     def owed(self, now_ms: int) -> list[OwedReply]:
         """Replies overdue at ``now_ms``: the issuers' public faults."""
         issuers = {party.index: party.id for party in self.registry.issuers.values()}

@@ -36,6 +36,9 @@ class StaticLog:
     def __init__(self, ledger: Operator, path: str | Path) -> None:
         self._ledger = ledger
         self._path = Path(path)
+        self._answered: int | None = None
+        self._waiting: set[int] = set()
+        self._attached: set[bytes] = set()
 
     def publish(self) -> Checkpoint:
         """Signs the log as it is, writes what is new, and the checkpoint last.
@@ -54,16 +57,26 @@ class StaticLog:
         self._write_tiles(start, head.size)
         self._write_bundles(start, head.size)
         self.publish_replies(head.size)
-        for digest in sorted(self._ledger.registry.attachments):
+        for digest in sorted(self._ledger.registry.attachments - self._attached):
             attached = self._ledger.attachment(digest)
             if attached is not None:
                 self._add(_attachment_path(digest), attached)
+                self._attached.add(digest)
         self._replace(folder.CHECKPOINT, text.encode())
+        self._remove_partials(start, head.size)
         return head
 
     def publish_replies(self, size: int) -> None:
-        """Rewrites reply bundles in which an answer has arrived since."""
-        for number, first, last in _spans(0, size):
+        """Rewrites reply bundles in which an answer has arrived since.
+
+        The first call looks at all bundles, later ones where an answer was missing.
+        """
+        waiting = self._ledger.unanswered_bundles()
+        numbers = self._waiting | {number for number, _, _ in _spans(self._answered or 0, size)}
+        self._answered, self._waiting = size, waiting
+        for number in sorted(numbers):
+            first = number * log.TILE_WIDTH
+            last = min(first + log.TILE_WIDTH, size)
             name = bundle_path("reply", number)
             replies = dict(self._ledger.replies(first, last))
             if replies:
@@ -120,6 +133,20 @@ class StaticLog:
             data = b"".join(len(e).to_bytes(2, "big") + e for e in entries)
             self._add(log.tile_path("entries", number, width), data)
             self._add(bundle_path("evidence", number, width), encode_bundle(evidence))
+
+    def _remove_partials(self, start: int, size: int) -> None:
+        """Removes partial tiles and bundles in whose place a full one lies by now."""
+        level = 0
+        while size >> (log.TILE_HEIGHT * level):
+            shift = log.TILE_HEIGHT * level
+            for number, first, last in _spans(start >> shift, size >> shift):
+                if last - first == log.TILE_WIDTH:
+                    names = [log.tile_path(level, number)]
+                    if level == 0:
+                        names += [log.tile_path("entries", number), bundle_path("evidence", number)]
+                    for name in names:
+                        folder.remove_tree(self._path / f"{name}.p")
+            level += 1
 
     def _add(self, name: str, data: bytes) -> None:
         """Writes a file that never changes."""
@@ -216,10 +243,16 @@ class StaticSource:
 
     def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[Record]:
         width = min(log.TILE_WIDTH, self.size - number * log.TILE_WIDTH)
-        entries = decode_entries(self._need(log.tile_path("entries", number, width)))
-        if len(entries) != width:
+        found = self._get(log.tile_path("entries", number, width))
+        whole = found is None and width < log.TILE_WIDTH
+        if whole:  # the partial bundle made way for the full one
+            found = self._get(log.tile_path("entries", number))
+        if found is None:
+            raise self._missing(log.tile_path("entries", number, width))
+        entries = decode_entries(found)
+        if not (len(entries) == width or (whole and len(entries) > width)):
             raise MalformedInput(f"entry bundle {number} has {len(entries)} entries, not {width}")
-        beside = self._get(bundle_path("evidence", number, width))
+        beside = self._get(bundle_path("evidence", number, log.TILE_WIDTH if whole else width))
         evidence = [] if beside is None else [_evidence(x) for x in decode_bundle(beside)]
         answered = self._get(bundle_path("reply", number))
         replies = [] if answered is None else decode_bundle(answered)
@@ -232,8 +265,11 @@ class StaticSource:
     def _need(self, name: str) -> bytes:
         data = self._get(name)
         if data is None:
-            raise StoreError(f"{self._place} has no {name}: it is not a published log, or cut")
+            raise self._missing(name)
         return data
+
+    def _missing(self, name: str) -> StoreError:
+        return StoreError(f"{self._place} has no {name}: it is not a published log, or cut")
 
     def _get(self, name: str) -> bytes | None:
         if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):

@@ -242,6 +242,10 @@ class Store(Database):
         )
         return [row[0] for row in rows]
 
+    def owed_bundles(self, width: int) -> set[int]:
+        """Entry number divided by ``width``, of all entries that await a reply."""
+        return {row[0] for row in self._rows("SELECT DISTINCT idx / ? FROM owed", (width,))}
+
     def first_due_ms(self, issuer: int) -> int | None:
         """When the first public signature owed by this issuer is or was due."""
         found: int | None = self._value(
