@@ -85,7 +85,7 @@ bench: setup
 		echo "== benches/python/$$bench.py"; $(BIN)/python "benches/python/$$bench.py"; done
 
 # Ours beside other packages, which go into an environment and a workspace of their own.
-# Writes benches/PEERS.md and its plots. One core, because blst starts threads where it sees two.
+# Writes benches/PEERS.md and its plots; takes some four minutes after the first build.
 PEERS := target/peers
 bench-peers: setup
 	$(PYTHON) -m venv $(PEERS)
@@ -95,7 +95,7 @@ bench-peers: setup
 	{ git rev-parse --short HEAD; git status --short rust circuits; } > $(PEERS)/commit
 	$(CARGO) build --locked --release --manifest-path benches/peers/Cargo.toml \
 		--target-dir $(PEERS)/cargo
-	taskset -c 0 $(PEERS)/cargo/release/zkcredit-peers $(PEERS)/figures.json
+	$(PEERS)/cargo/release/zkcredit-peers $(PEERS)/figures.json
 	rm -f $(PEERS)/figures.jsonl
 	@for bench in bls hashing bbs anoncreds; do echo "== benches/python/bench_$$bench.py"; \
 		PYTHONPATH=python $(PEERS)/bin/python benches/python/bench_$$bench.py --seconds 2 \

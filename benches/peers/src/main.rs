@@ -1,8 +1,8 @@
 //! Ours and its peers on the same work, in turns, on one thread. Writes figures as JSON.
 //!
-//! `taskset -c 0 zkcredit-peers FIGURES.json [--quick]`: `make bench-peers` does it and makes
-//! tables and plots of them (`benches/python/peers_report.py`). All contestants of a row get
-//! bytes and decode them with all tests, except for keys and parameters, which are ready.
+//! `zkcredit-peers FIGURES.json [--quick]`: `make bench-peers` runs it and makes tables and
+//! plots of the figures (`benches/python/peers_report.py`). All contestants of a row get bytes
+//! and decode them with all tests, except for keys and parameters, which are ready.
 
 mod bbs;
 mod own;
