@@ -163,6 +163,12 @@ def purchases_context(shown: bytes) -> bytes:
     return _derive("purchases", shown)
 
 
+def request_key_digest(ledger_id: bytes, party_id: bytes, key: bytes, issued_ms: int) -> bytes:
+    """What a registered party signs so that an Ed25519 ``key`` speaks for it over HTTP."""
+    writer = Writer().fixed(ledger_id, 32).fixed(party_id, 32).fixed(key, 32).u64(issued_ms)
+    return _derive("request key", writer.finish())
+
+
 def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
     """The signatures (96 bytes each) and the engine proof inside the evidence.
 

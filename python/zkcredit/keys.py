@@ -142,6 +142,10 @@ class MerchantKeys:
         """The claim's blinding for the invoice with this 32-byte nonce."""
         return self.seed.scalar("zkcredit v1 invoice rho", nonce)
 
+    def request_seed(self) -> bytes:
+        """Seed (32 bytes) of the Ed25519 key that signs the merchant's HTTP requests."""
+        return self.seed.key("zkcredit v1 request key", b"merchant")
+
     def payee_secret(self, nonce: bytes) -> SecretScalar:
         """The one-time secret that settles the invoice's claim."""
         return self.seed.scalar("zkcredit v1 invoice payee", nonce)
@@ -159,6 +163,10 @@ class IssuerKeys:
         self.seed = seed
         self.bls: BlsKey = BlsKey.derive(seed, b"issuer")
         self._keys: dict[bytes, IssuerKey] = {}
+
+    def request_seed(self) -> bytes:
+        """Seed (32 bytes) of the Ed25519 key that signs the issuer's HTTP requests."""
+        return self.seed.key("zkcredit v1 request key", b"issuer")
 
     def credential_key(self, schema_hash: bytes, number: int) -> IssuerKey:
         """The key that signs credentials of this schema; derived once, then kept."""
