@@ -75,7 +75,7 @@ class RevocationList:
         )
 
     def encode(self) -> bytes:
-        """Canonical bytes: 113 + 84 for each revoked handle + 80."""
+        """Canonical bytes: 109 + 84 for each revoked handle + 80."""
         writer = Writer().u8(_VERSION).fixed(self.ledger_id, 32).fixed(self.issuer_id, 32)
         writer.fixed(self.schema_hash, 32).u32(self.key_number).u32(self.epoch)
         count = len(self.revoked)
