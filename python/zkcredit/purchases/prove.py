@@ -122,6 +122,8 @@ class _Prover:
     ) -> None:
         self.question, self.keys, self.ledger = question, keys, ledger
         self.rows, self.bills = rows, bills
+        fresh = secrets.token_bytes(32)
+        self.rhos = [keys.seed.scalar("zkcredit v1 purchases", fresh + bytes([i])) for i in (0, 2)]
         self.openings = [_opening(row) for row in rows + bills]
         self.statements = [ledger.entry(row.index).statement for row in rows + bills]
         self.commitments = Commitments(
@@ -133,29 +135,31 @@ class _Prover:
     def run(self) -> PurchasesProof:
         from zkcredit import _native
 
-        question, request = self.question, self.question.request
-        rho = self.keys.seed.scalar("zkcredit v1 purchases", secrets.token_bytes(32))
-        draft = self._draft(rho)
+        question = self.question
+        draft = self.draft()
         context = proof_context(draft)
         prover = _native.Prover(
             circuit(question, len(self.rows)),
             labels=labels(question),
             publics=self.commitments.publics(question, draft.amounts_minor, context),
-            witness=self._witness(rho, draft.holder, context),
+            witness=self.witness(draft.holder, context),
         )
-        expected = self.commitments.points(question, draft.holder, context)
-        if prover.points != expected | ({"pseudonym": draft.pseudonym} if draft.pseudonym else {}):
-            raise CheckFailed("the wallet's history does not open these entries of the ledger")
-        proof = prover.prove(request.ledger_id, context, self.keys.seed)
+        self.check(prover.points, draft, context)
+        proof = prover.prove(question.request.ledger_id, context, self.keys.seed)
         return msgspec.structs.replace(draft, proof=proof)
 
-    def _draft(self, rho: SecretScalar) -> PurchasesProof:
+    def check(self, points: dict[str, bytes], draft: PurchasesProof, context: bytes) -> None:
+        """CheckFailed unless the witness opens what the ledger holds."""
+        expected = self.commitments.points(self.question, draft.holder, context)
+        if any(points[name] != point for name, point in expected.items()):
+            raise CheckFailed("the wallet's history does not open these entries of the ledger")
+
+    def draft(self) -> PurchasesProof:
         """The answer without its proof."""
         from zkcredit._native import commit
 
         request, owner = self.question.request, self.keys.owner
-        account = self.openings[0].next.account
-        terms = [(("H", 0), rho), (("H", 1), owner), (("H", 3), account)]
+        messages = [self.rhos[0], owner, self.rhos[1], self.openings[0].next.account]
         label = self.question.pseudonym_label
         amounts_minor = [row.amount_minor for row in self.rows]
         shown = {"amounts": amounts_minor, "sum": [sum(amounts_minor)], "average": []}
@@ -165,12 +169,13 @@ class _Prover:
             entries=[row.index for row in self.rows],
             bills=[row.index for row in self.bills],
             amounts_minor=shown[request.show],
-            holder=commit(terms),
+            holder=commit([(("H", position), value) for position, value in enumerate(messages)]),
             pseudonym=b"" if label is None else commit([(label, owner)]),
             proof=b"",
         )
 
-    def _witness(self, rho: SecretScalar, holder: bytes, context: bytes) -> dict[str, Any]:
+    def witness(self, holder: bytes, context: bytes) -> dict[str, Any]:
+        """The witness, once ``holder`` has fixed the weights."""
         rests = self.commitments.rests(holder)
         tokens = [opening.next for opening in self.openings]
 
@@ -179,12 +184,14 @@ class _Prover:
 
         terms = self.question.product.terms
         witness: dict[str, Any] = {
-            "rho_holder": rho,
+            "rho_holder": self.rhos[0],
+            "rho_serial": self.rhos[1],
             "owner": self.keys.owner,
-            "none": 0,
+            "no_owner": 0,
+            "no_account": 0,
             "account": tokens[0].account,
-            "blind": weighted([_secret(token.blind) - rho for token in tokens]),
-            "serial": weighted(self._serials()),
+            "blind": weighted([_secret(token.blind) - self.rhos[0] for token in tokens]),
+            "serial": weighted([serial - self.rhos[1] for serial in self._serials()]),
             "available": weighted([token.available_minor for token in tokens]),
             "due": [
                 weighted([token.due_minor[j] for token in tokens]) for j in range(terms.due_buckets)

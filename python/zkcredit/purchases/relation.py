@@ -1,8 +1,8 @@
 """What a proof of purchases proves, for any number of purchases at one size.
 
 Each purchase's entry holds C′ (the next token: owner, account and the rest) and V (its
-amount). With P = rho·H_0 + owner·H_1 + account·H_3, every C′ − P has neither owner nor
-account if and only if C′ has those of P. The random sum Σ w_i·(C′_i − P) shows it for all
+amount). With P = rho·H_0 + owner·H_1 + rho'·H_2 + account·H_3, every C′ − P has neither
+owner nor account if and only if C′ has those of P. The random sum Σ w_i·(C′_i − P) shows it for all
 of them at once: weights of 128 bits come from the whole ordered set and from all that the
 proof shows, P included, so a sum without owner and account can have no summand with them.
 Amounts are shown by the same weights, a total by the plain sum of the claims.
@@ -37,6 +37,10 @@ name = "rho_holder"
 meaning = "blinding of the holder's point"
 
 [[secret]]
+name = "rho_serial"
+meaning = "second blinding of it, in the place of the serial"
+
+[[secret]]
 name = "owner"
 meaning = "the wallet's one secret"
 
@@ -49,8 +53,12 @@ name = "blind"
 meaning = "weighted sum of the blindings"
 
 [[secret]]
-name = "none"
-meaning = "zero: what the weighted sum holds of owner and account"
+name = "no_owner"
+meaning = "weighted sum of the differences of owners: zero"
+
+[[secret]]
+name = "no_account"
+meaning = "weighted sum of the differences of accounts: zero"
 
 [[secret]]
 name = "serial"
@@ -73,21 +81,26 @@ meaning = "weighted sums of the attributes"
 [[commitment]]
 id = "purchases.holder"
 point = "holder"
-messages = ["rho_holder", "owner", "none", "account"]
+messages = ["rho_holder", "owner", "rho_serial", "account"]
 subgroup = true
 reason = "the point fixes owner and account before the weights are known"
 
 [[commitment]]
-id = "purchases.same-line"
+id = "purchases.rest"
 point = "rest"
-messages = ["blind", "none", "serial", "none", "available", "due", "attr"]
+messages = ["blind", "no_owner", "serial", "no_account", "available", "due", "attr"]
 subgroup = true
-reason = "every entry has the owner and the account of the holder's point"
+reason = "the entries' commitments, less the holder's point, weighted and added"
 
 [[constraint]]
-id = "purchases.nothing-left"
-assert = "none == 0"
-reason = "an entry of another owner or account would leave a rest"
+id = "purchases.same-owner"
+assert = "no_owner == 0"
+reason = "an entry of another owner would leave a rest"
+
+[[constraint]]
+id = "purchases.same-account"
+assert = "no_account == 0"
+reason = "an entry of another line would leave a rest"
 """
 _PSEUDONYM = """
 [[label]]
