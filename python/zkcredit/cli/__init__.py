@@ -35,6 +35,11 @@ _COMMANDS = {
         "Hold credit lines and pay with them.",
     ),
     "merchant": ("merchant_commands", "group", "Write invoices, see them paid, settle."),
+    "credential": (
+        "credential_desk credential_commands",
+        "group",
+        "Issue credentials: schemas, requests, revocation.",
+    ),
     "audit": ("audit_commands", "audit_command", "Verify a whole ledger from its bytes."),
     "doctor": ("doctor", "doctor_command", "Look for what is wrong on this machine."),
     "demo": ("demo_command", "demo_command", "Play months of real cardholders' lives."),

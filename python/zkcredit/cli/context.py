@@ -34,6 +34,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PASSPHRASE_BYTES = 4096
 
 
+_MAKERS = {"lender": "lender init", "issuer": "credential init"}
+"""Commands that make a role's vault, where it is not ``new``."""
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Holds Ctrl-C back until the block is done."""
@@ -234,8 +238,8 @@ class Session:
 
         path = self.vault_path(role)
         if not path.exists():
-            command = "init" if role == "lender" else "new"
-            raise StoreError(f"no {role} in {self.folder}: make one with `{role} {command}`")
+            command = _MAKERS.get(role, f"{role} new")
+            raise StoreError(f"no {role} in {self.folder}: make one with `{command}`")
         return Vault.open(path, self.passphrase(), role)
 
     @contextlib.contextmanager

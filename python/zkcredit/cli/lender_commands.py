@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zkcredit.cli.context import Session, pass_session, uninterrupted
+from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
-from zkcredit.cli.lender_desk import Secrets, account_json, group, lender_on_ledger, open_lender
+from zkcredit.cli.lender_desk import account_json, group, lender_on_ledger, open_lender
 from zkcredit.cli.output import progress
 from zkcredit.cli.params import (
     COUNT,
@@ -23,8 +20,9 @@ from zkcredit.cli.params import (
     amount_minor,
     find_terms,
 )
+from zkcredit.cli.parties import make_party
 from zkcredit.cli.watch import watched
-from zkcredit.errors import MalformedInput, Refused, StateConflict, StoreError
+from zkcredit.errors import MalformedInput, Refused, StateConflict
 
 if TYPE_CHECKING:
     from zkcredit.ledger.operator import Operator
@@ -42,8 +40,10 @@ def init(session: Session, name: str) -> None:
 
     Run again after an interruption, it goes on where it stopped.
     """
+    from zkcredit.lender import Lender
+
     with session.ledger() as ledger:
-        _make(session, name)
+        make_party(session, "lender", name, Lender.create)
         with open_lender(session) as lender:
             if lender.name != name:
                 raise StateConflict(f"this folder belongs to the lender {lender.name!r}")
@@ -61,56 +61,6 @@ def init(session: Session, name: str) -> None:
             ]
         )
         session.output.note("Next: publish terms with `lender terms --currency TWD`.")
-
-
-def _make(session: Session, name: str) -> None:
-    """Vault and database, whichever is missing."""
-    from zkcredit.entries import IssuerStatement
-    from zkcredit.keys import new_phrase, seed_from_phrase
-    from zkcredit.lender import Lender
-
-    IssuerStatement(bytes(48), name)  # refuses a bad name before a file is made
-    folder = session.make_folder()
-    database = folder / "lender.db"
-    if session.vault_path("lender").exists():
-        vault = session.open_vault("lender")
-    elif database.exists():
-        raise StateConflict(f"{database} exists, but its vault does not: put the vault back")
-    else:
-        vault = session.create_vault("lender", Secrets(new_phrase(), name).encode())
-    with vault:
-        kept = Secrets.decode(vault.data)
-        if kept.name != name:
-            raise StateConflict(f"this folder belongs to the lender {kept.name!r}")
-        if kept.complete and not database.exists():
-            raise StoreError(f"{database} is missing: bring it back, a new one could sign twice")
-        if not database.exists():
-            draft = folder / "lender.db.new"
-            _remove(draft)
-            Lender.create(draft, seed_from_phrase(kept.phrase), name).close()
-            _rename(draft, database)
-        if not kept.complete:
-            kept.complete = True
-            with uninterrupted():
-                vault.save(kept.encode())
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").unlink()
-
-
-def _rename(old: Path, new: Path) -> None:
-    try:
-        old.rename(new)
-        descriptor = os.open(new.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise StoreError(f"cannot make {new}: {error.strerror}") from None
 
 
 # -- terms and periods -----------------------------------------------------------------------

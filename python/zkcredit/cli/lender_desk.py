@@ -1,25 +1,21 @@
-"""What all lender commands share: the vault's content and the open lender."""
+"""What all lender commands share: the open lender and its accounts as JSON."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session
-from zkcredit.errors import MalformedInput
+from zkcredit.cli.parties import Secrets
 
 if TYPE_CHECKING:
     from zkcredit.ledger.operator import Operator
     from zkcredit.lender import Account, Lender
     from zkcredit.terms import Terms
-
-_VAULT_VERSION = 1
 
 
 @click.group(cls=Group, name="lender", example="$ zkcredit lender show")
@@ -34,39 +30,13 @@ def group() -> None:
 # -- opening ---------------------------------------------------------------------------------
 
 
-@dataclass
-class Secrets:
-    """Content of a lender's vault; ``complete`` once the database beside it was made."""
-
-    phrase: str = field(repr=False)
-    name: str
-    complete: bool = False
-
-    def encode(self) -> bytes:
-        """Bytes for the vault."""
-        return json.dumps({"version": _VAULT_VERSION, **asdict(self)}).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> Secrets:
-        """The content of a vault; MalformedInput for anything else."""
-        try:
-            found = json.loads(data)
-            version = found.pop("version")
-            if version != _VAULT_VERSION:
-                raise MalformedInput(f"lender vault has version {version}, not {_VAULT_VERSION}")
-            return cls(**found)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise MalformedInput("the vault holds no lender") from None
-
-
 @contextlib.contextmanager
 def open_lender(session: Session) -> Iterator[Lender]:
     """The lender of this profile; its vault stays locked meanwhile."""
-    from zkcredit.keys import seed_from_phrase
     from zkcredit.lender import Lender
 
     with session.open_vault("lender") as vault:
-        seed = seed_from_phrase(Secrets.decode(vault.data).phrase)
+        seed = Secrets.decode(vault.data).seed
         lender = Lender.open(session.folder / "lender.db", seed)
         try:
             yield lender
