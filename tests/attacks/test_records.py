@@ -15,7 +15,14 @@ from recordkit import PURPOSE, Desk, Records, pay
 from zkcredit.entries import RecordsStatement
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, ZkCreditError
 from zkcredit.lender import Lender
-from zkcredit.messages import decode_message, encode_message, signed, signing_digest, to_builtins
+from zkcredit.messages import (
+    committed_fields,
+    decode_message,
+    encode_message,
+    signed,
+    signing_digest,
+    to_builtins,
+)
 from zkcredit.records.anchors import Group, receipt_anchor
 from zkcredit.records.bodies import MemoryBodies, seal_body
 from zkcredit.records.commitment import field_leaf
@@ -200,9 +207,9 @@ def test_no_byte_of_a_disclosure_can_be_changed(records: Records, kind: str) -> 
 def test_no_value_of_a_record_can_be_changed(records: Records, kind: str) -> None:
     record = records.record(kind)
     plain = to_builtins(record)
-    for name, value in plain["document"].items():
-        if name == "type":
-            continue
+    names = [name for name, _ in committed_fields(record.document)]
+    for name in (*names, "nonce", "signature"):
+        value = plain["document"][name]
         forged = {**plain, "document": {**plain["document"], name: _other(value)}}
         with pytest.raises(ZkCreditError):
             verify_record(records.world.ledger, decode_message(json.dumps(forged), Record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,21 @@ def test_sharing_with_a_lender_a_merchant_and_an_accountant() -> None:
     handed = MemoryBodies()
     handed.put(records.book.body(rows[0].grant_id))
     assert records.bank().open(bank, handed).verified.kind == "bill"
+
+
+def test_the_example_in_the_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs/records.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    world = World()
+    wallet = world.holder()
+    world.pay(wallet, 500)
+    world.open_period()
+    world.bill(wallet)
+    names = {"FolderBodies": FolderBodies, "folder": tmp_path, "wallet": wallet, "account": 1}
+    names |= {"ledger": world.ledger, "lender": world.lender, "landlord": world.merchant}
+    exec(example, names | {"save": wallet.dump, "now_ms": world.clock()})
+    assert capsys.readouterr().out == "Bank 0\n"
+    assert [row.kind for row in wallet.records(MemoryBodies()).records()] == ["receipt"]
 
 
 def test_a_grant_is_for_a_purpose_and_a_time() -> None:
