@@ -132,7 +132,8 @@ class Invoice(Document, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
     ``accepted`` are the terms hashes the merchant takes, ``rho`` the claim's
     blinding, ``payee`` the hash of the one-time key that may settle the claim.
     The digest that the purchase's entry shows is the commitment to these fields, so
-    that a paid invoice is a receipt with its proof on the log.
+    that a paid invoice is a receipt with its proof on the log. ``presentation`` is that of
+    the merchant's business credential, or empty (:mod:`zkcredit.policies.business`).
     """
 
     ledger_id: Hex32
@@ -145,6 +146,7 @@ class Invoice(Document, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
     not_after_ms: Counter
     nonce: Hex32
     label: Label
+    presentation: HexBytes = b""
     signature: Hex96
 
 
@@ -387,8 +389,8 @@ def message_type(data: bytes | str) -> str:
     return tag
 
 
-UNCOMMITTED = frozenset({"nonce", "signature"})
-"""Fields outside a document's commitment: what salts it and what signs it."""
+UNCOMMITTED = frozenset({"nonce", "presentation", "signature"})
+"""Fields outside a document's commitment: what salts it, what is proved about it, what signs it."""
 
 
 def committed_fields(document: Document) -> list[tuple[str, object]]:

@@ -108,7 +108,7 @@ def test_wrong_fields_are_refused(changes: dict[str, Any]) -> None:
 
 def test_missing_and_repeated_fields_are_refused() -> None:
     plain = to_builtins(INVOICE)
-    for name in plain:
+    for name in plain.keys() - {"presentation"}:  # the one field that may be left out
         less = {key: value for key, value in plain.items() if key != name}
         with pytest.raises(MalformedInput):
             decode_message(json.dumps(less), Invoice)

@@ -8,7 +8,7 @@ merchant reads the log and takes only claims it can open.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -23,8 +23,9 @@ from zkcredit.entries import (
     Submission,
 )
 from zkcredit.errors import CallerError, Refused, StateConflict
-from zkcredit.keys import MerchantKeys, new_phrase, normalise_phrase, seed_from_phrase
+from zkcredit.keys import MerchantKeys, WalletKeys, new_phrase, normalise_phrase, seed_from_phrase
 from zkcredit.merchant import settling
+from zkcredit.merchant.disclosure import Inquiries
 from zkcredit.merchant.state import (
     ACCEPTED_MAX,
     EXPIRED,
@@ -32,6 +33,7 @@ from zkcredit.merchant.state import (
     PAID,
     SETTLE_MIN,
     SETTLED,
+    UNDISCLOSED,
     VALID_MS,
     WRONG,
     MerchantState,
@@ -54,7 +56,12 @@ from zkcredit.tokens import claim_commitment
 
 if TYPE_CHECKING:
     from zkcredit._native import Seed
+    from zkcredit.credentials.holder import CredentialBook
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.policies.policy import Policy
+    from zkcredit.policies.presentation import Presentation
+    from zkcredit.policies.request import PresentationRequest
+    from zkcredit.policies.verify import Disclosure
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.grants import Grant, Shared
     from zkcredit.records.recipients import Recipient
@@ -69,6 +76,7 @@ class Merchant:
         self._state = state
         self._keys = MerchantKeys(seed)
         self._clock = clock or system_clock
+        self._inquiries = Inquiries(state, self._keys, self._clock)
         self._by_payee = {sale.payee: sale for sale in state.sales}
 
     def __repr__(self) -> str:
@@ -147,11 +155,16 @@ class Merchant:
         *,
         accepted: list[bytes] | None = None,
         valid_ms: int = VALID_MS,
+        policy: Policy | None = None,
+        variables: Mapping[str, str] | None = None,
+        verified: bool = False,
     ) -> Invoice:
         """A signed invoice; keep the merchant's state before handing it out.
 
         ``accepted`` are terms hashes, by default all terms in this currency on the
-        ledger. Refused ``no-terms`` if there are none.
+        ledger. With ``policy`` the buyer has to answer :meth:`request_of` too, or the sale
+        becomes ``undisclosed``. ``verified`` shows the merchant's business credential.
+        Refused ``no-terms``, ``no-credential``, or what is wrong with the policy.
         """
         self._on(ledger)
         if accepted is None:
@@ -178,17 +191,34 @@ class Merchant:
             label=label,
         )
         invoice = signed(draft, self._keys.bls.sign(signing_digest(draft)))
-        self._remember(invoice)
+        if verified:
+            invoice = self._verified(ledger, invoice)
+        self._remember(ledger, invoice, policy, variables)
         return invoice
+
+    def _verified(self, ledger: LedgerView, invoice: Invoice) -> Invoice:
+        from zkcredit.policies.business import with_business
+
+        held, keys = self._state.credentials, WalletKeys(self._keys.seed)
+        return with_business(ledger.registry, invoice, held, keys, self._clock())
 
     def invoice_of(self, number: int) -> Invoice:
         """The invoice of a sale again; CallerError if there is none with this number."""
+        return decode_message(self._sale(number).invoice, Invoice)
+
+    def _sale(self, number: int) -> Sale:
         for sale in self._state.sales:
             if sale.number == number:
-                return decode_message(sale.invoice, Invoice)
+                return sale
         raise CallerError(f"there is no sale {number}")
 
-    def _remember(self, invoice: Invoice) -> None:
+    def _remember(
+        self,
+        ledger: LedgerView,
+        invoice: Invoice,
+        policy: Policy | None,
+        variables: Mapping[str, str] | None,
+    ) -> None:
         sale = Sale(
             number=len(self._state.sales) + 1,
             invoice=encode_message(invoice),
@@ -200,8 +230,42 @@ class Merchant:
             payee=invoice.payee,
             not_after_ms=invoice.not_after_ms,
         )
+        if policy is not None:
+            self._inquiries.ask(ledger.registry, policy, variables, sale)
         self._state.sales.append(sale)
         self._by_payee[sale.payee] = sale
+
+    # -- presentations ---------------------------------------------------------------------
+
+    @property
+    def credentials(self) -> CredentialBook:
+        """The merchant's own credentials, such as ``business``; its seed is their owner."""
+        from zkcredit.credentials.holder import CredentialBook
+
+        return CredentialBook(self._state.credentials, WalletKeys(self._keys.seed))
+
+    def request(
+        self, ledger: LedgerView, policy: Policy, variables: Mapping[str, str] | None = None
+    ) -> PresentationRequest:
+        """Asks somebody to show and prove what a policy says, without a purchase."""
+        self._on(ledger)
+        return self._inquiries.ask(ledger.registry, policy, variables)
+
+    def request_of(self, number: int) -> PresentationRequest:
+        """What the buyer of a sale has to show and prove; CallerError if nothing."""
+        return self._inquiries.request_of(self._sale(number))
+
+    def verify_presentation(self, ledger: LedgerView, presentation: Presentation) -> Disclosure:
+        """Verifies the answer to one of the merchant's requests and keeps what it discloses.
+
+        See :meth:`~zkcredit.merchant.disclosure.Inquiries.accept`.
+        """
+        self._on(ledger)
+        return self._inquiries.accept(ledger.registry, presentation)
+
+    def disclosed(self, number: int) -> Disclosure | None:
+        """What was disclosed for a sale so far."""
+        return self._inquiries.disclosed(self._sale(number))
 
     # -- watching --------------------------------------------------------------------------
 
@@ -236,6 +300,7 @@ class Merchant:
         label = digests.value_label(published.issuer_id, sale.currency)
         expected = claim_commitment(label, sale.amount_minor, self._keys.rho(sale.nonce))
         sale.claim_index, sale.claim = index, statement.claim
+        sale.commitment = statement.commitment
         sale.issuer_id, sale.terms_hash = published.issuer_id, statement.terms_hash
         accepted = decode_message(sale.invoice, Invoice).accepted
         good = (
@@ -244,7 +309,7 @@ class Merchant:
             and statement.not_after_ms == sale.not_after_ms
             and statement.terms_hash in accepted
         )
-        sale.state = PAID if good else WRONG
+        sale.state = self._inquiries.paid_state(sale) if good else WRONG
         return good
 
     # -- settling --------------------------------------------------------------------------
@@ -340,7 +405,7 @@ class Merchant:
 
         groups: dict[tuple[bytes, str], list[Sale]] = {}
         for sale in self._state.sales:
-            if sale.state in (PAID, SETTLED):
+            if sale.state in (PAID, UNDISCLOSED, SETTLED):
                 groups.setdefault((sale.issuer_id, sale.currency), []).append(sale)
         rows = [
             TotalsRow(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zkcredit import digests
 from zkcredit.entries import SettleStatement, SpendStatement
 from zkcredit.errors import Refused
-from zkcredit.merchant.state import PAID, Sale, Settlement
+from zkcredit.merchant.state import PAID, UNDISCLOSED, Sale, Settlement
 from zkcredit.messages import (
     PayoutOrder,
     SettlementOpening,
@@ -30,7 +30,7 @@ def groups(ledger: LedgerView, sales: Iterable[Sale], taken: set[int]) -> list[l
     """
     found: dict[tuple[bytes, str, int], list[Sale]] = {}
     for sale in sales:
-        if sale.state == PAID and sale.claim_index not in taken:
+        if sale.state in (PAID, UNDISCLOSED) and sale.claim_index not in taken:
             terms = ledger.registry.published(sale.terms_hash).terms
             key = (sale.issuer_id, sale.currency, terms.merchant_fee_bps)
             found.setdefault(key, []).append(sale)

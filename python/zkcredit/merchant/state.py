@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from zkcredit.credentials.held import HeldCredential
 from zkcredit.errors import MalformedInput
 from zkcredit.messages import prepare_types
 from zkcredit.state import Secretive
@@ -16,7 +17,9 @@ VALID_MS = 3_600_000
 ACCEPTED_MAX = 256
 
 OPEN, PAID, SETTLED, EXPIRED, WRONG = "open", "paid", "settled", "expired", "wrong-claim"
-"""States of a sale."""
+UNDISCLOSED = "undisclosed"
+"""States of a sale; an undisclosed one is paid, but the presentation that the merchant asked
+for is missing or belongs to another purchase."""
 
 
 class Sale(Secretive, kw_only=True):
@@ -25,6 +28,8 @@ class Sale(Secretive, kw_only=True):
     ``claim_index`` is the spend entry that paid it, ``settle_index`` the settlement,
     ``issuer_id``, ``terms_hash`` and ``claim`` are known once it is paid. A ``wrong-claim``
     used the invoice's payee with another amount, lender or invoice: it is worth nothing.
+    ``request`` is the hash of the presentation request that belongs to the sale, if any, and
+    ``commitment`` the C′ of the entry that paid it.
     """
 
     number: int
@@ -42,6 +47,31 @@ class Sale(Secretive, kw_only=True):
     issuer_id: bytes = b""
     terms_hash: bytes = b""
     settle_index: int | None = None
+    request: bytes = b""
+    commitment: bytes = b""
+
+
+class Disclosed(Secretive, kw_only=True):
+    """What a presentation has disclosed; ``answer`` is the hash of its bytes.
+
+    The other fields are those of :class:`zkcredit.policies.verify.Disclosure`.
+    """
+
+    values: dict[str, str]
+    issuers: dict[str, bytes]
+    pseudonym: bytes
+    commitment: bytes
+    terms_hash: bytes
+    answer: bytes
+
+
+class Inquiry(Secretive, kw_only=True):
+    """A presentation request (encoded, and its hash) and the answer that was accepted."""
+
+    request: bytes
+    hash: bytes
+    valid_until_ms: int
+    disclosed: Disclosed | None = None
 
 
 class Settlement(Secretive, kw_only=True):
@@ -68,6 +98,8 @@ class MerchantState(Secretive, kw_only=True):
     cursor: int = 0
     sales: list[Sale] = msgspec.field(default_factory=list)
     settlements: list[Settlement] = msgspec.field(default_factory=list)
+    inquiries: list[Inquiry] = msgspec.field(default_factory=list)
+    credentials: list[HeldCredential] = msgspec.field(default_factory=list)
 
 
 prepare_types(MerchantState)

@@ -16,6 +16,7 @@ from zkcredit.tokens import OWNER, SERIAL, Product, tweak
 
 if TYPE_CHECKING:
     from zkcredit._native import Scalar
+    from zkcredit.credentials.held import Slot
     from zkcredit.keys import WalletKeys
     from zkcredit.ledger import LedgerView
     from zkcredit.policies.request import BoundTo
@@ -87,3 +88,10 @@ def bind_open(ledger: LedgerView, keys: WalletKeys, line: Line) -> Bound:
     steps = Steps(ledger.registry, line.terms_hash, keys)
     blind, serial = keys.open_pair(line.terms_hash, line.ordinal)
     return Bound("open", steps.open_commitment(line.ordinal), blind, (serial,))
+
+
+def bind_request(keys: WalletKeys, slot: Slot) -> Bound:
+    """The request for another credential: what :func:`prove_request` commits to."""
+    from zkcredit.credentials.requests import request_commitment
+
+    return Bound("credential", request_commitment(keys, slot), keys.credential_blind(*slot))

@@ -79,14 +79,24 @@ def plan(
     """
     asked = read_request(registry, request, now_ms)
     check_date(asked, now_ms)
+    return plan_answer(registry, asked, holdings, lists)
+
+
+def plan_answer(
+    registry: Registry,
+    asked: Asked,
+    holdings: Sequence[HeldCredential],
+    lists: Iterable[SignedList] = (),
+) -> Consent:
+    """As :func:`plan`, for a request that has been read and checked."""
     requirements = asked.requirements
     files = _find_lists(registry, asked, tuple(lists))
     candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
     chosen = _choose(asked, candidates, files)
     names = {party.id: party.name for party in registry.issuers.values()}
     convinced = list(words.convinced(requirements, names))
-    if request.bound_to != "none":
-        convinced.append(words.BOUND[request.bound_to])
+    if asked.request.bound_to != "none":
+        convinced.append(words.BOUND[asked.request.bound_to])
     return Consent(
         asked=asked,
         chosen=chosen,

@@ -25,9 +25,13 @@ BILLED_WARNING = 10
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One purchase before it is made: what it costs and who will learn what."""
+    """One purchase before it is made: what it costs and who will learn what.
+
+    ``business`` says what a registrar has verified of the merchant, or "not verified".
+    """
 
     merchant: str
+    business: str
     label: str
     amount_minor: int
     currency: str
@@ -50,6 +54,7 @@ def make_preview(
     left_minor = check_amount(line, product, invoice.amount_minor, plan)
     return Preview(
         merchant=merchant,
+        business=business(registry, invoice, now_ms),
         label=invoice.label,
         amount_minor=invoice.amount_minor,
         currency=invoice.currency,
@@ -60,6 +65,19 @@ def make_preview(
         learns=learns(registry, line, merchant),
         warnings=warnings(ledger, line),
     )
+
+
+def business(registry: Registry, invoice: Invoice, now_ms: int) -> str:
+    """What the invoice proves of its merchant: ``verified by Registrar: alcohol, AT``."""
+    from zkcredit.policies.business import read_business
+
+    try:
+        found = read_business(registry, invoice, now_ms)
+    except Refused:
+        return "not verified: what the invoice shows of its merchant does not hold"
+    if found is None:
+        return "not verified"
+    return f"verified by {found.registrar}: {found.category}, {found.country}"
 
 
 def check_line(registry: Registry, line: Line, product: Product) -> int:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView, Receipt
     from zkcredit.purchases.messages import PurchasesProof, PurchasesRequest
     from zkcredit.records.bodies import BodyStore
+    from zkcredit.wallet.presenter import Presenter
     from zkcredit.wallet.records import WalletRecords
 
 Save = Callable[[], None]
@@ -137,6 +138,13 @@ class Wallet:
         from zkcredit.credentials.holder import CredentialBook
 
         return CredentialBook(self._state.credentials, self._keys)
+
+    @property
+    def presenter(self) -> Presenter:
+        """Answers to verifiers' requests, from the wallet's credentials."""
+        from zkcredit.wallet.presenter import Presenter
+
+        return Presenter(self._state, self._keys, self._clock)
 
     def records(self, bodies: BodyStore, save: Save | None = None) -> WalletRecords:
         """The wallet's receipts, bills and other records, whose bodies lie in ``bodies``."""

@@ -1,0 +1,141 @@
+"""What a merchant asks its customers to show, and what they have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from zkcredit.errors import CallerError, Refused, StateConflict
+from zkcredit.merchant.state import PAID, UNDISCLOSED, Disclosed, Inquiry, MerchantState, Sale
+from zkcredit.messages import decode_message, encode_message, signing_digest
+from zkcredit.policies.request import PresentationRequest, make_request, own_request
+from zkcredit.policies.verify import REFUSED, Disclosure, verify
+
+if TYPE_CHECKING:
+    from zkcredit.keys import MerchantKeys
+    from zkcredit.ledger.registry import Registry
+    from zkcredit.policies.policy import Policy
+    from zkcredit.policies.presentation import Presentation
+
+
+class Inquiries:
+    """The presentation requests of one merchant; they live in its state.
+
+    A request is answered once: the nonce of an answered request is used up. The request of
+    a sale may be answered anew until the sale is paid, for a purchase that was prepared twice.
+    """
+
+    def __init__(self, state: MerchantState, keys: MerchantKeys, clock: Callable[[], int]) -> None:
+        self._state = state
+        self._keys = keys
+        self._clock = clock
+
+    def ask(
+        self,
+        registry: Registry,
+        policy: Policy,
+        variables: Mapping[str, str] | None,
+        sale: Sale | None = None,
+    ) -> PresentationRequest:
+        """A request for a fresh presentation, bound to the purchase of ``sale`` if there is one."""
+        self._forget()
+        request = make_request(
+            registry,
+            self._keys.bls,
+            self._state.merchant_id,
+            policy,
+            now_ms=self._clock(),
+            variables=variables,
+            bound_to="purchase" if sale else "none",
+            invoice_hash=sale.invoice_hash if sale else bytes(32),
+        )
+        inquiry = Inquiry(
+            request=encode_message(request),
+            hash=signing_digest(request),
+            valid_until_ms=request.valid_until_ms,
+        )
+        self._state.inquiries.append(inquiry)
+        if sale is not None:
+            sale.request = inquiry.hash
+        return request
+
+    def request_of(self, sale: Sale) -> PresentationRequest:
+        """The request that belongs to a sale; CallerError if it has none."""
+        if not sale.request:
+            raise CallerError(f"sale {sale.number} asks for no presentation")
+        return decode_message(self._find(sale.request).request, PresentationRequest)
+
+    def accept(self, registry: Registry, presentation: Presentation) -> Disclosure:
+        """Verifies an answer and keeps what it discloses; the same bytes again change nothing.
+
+        Refused ``presentation`` for every answer that does not hold, ``expired`` if it comes
+        too late; StateConflict if the request was answered before.
+        """
+        from zkcredit._native import blake3_hash
+
+        inquiry = self._find(presentation.request)
+        request = decode_message(inquiry.request, PresentationRequest)
+        answer = blake3_hash(encode_message(presentation))
+        known = inquiry.disclosed
+        if known is not None and known.answer == answer:
+            return _disclosure(inquiry.hash, known)
+        sale = self._sale(inquiry)
+        if known is not None and (sale is None or sale.state == PAID):
+            raise StateConflict("this request was answered before: make a new one")
+        asked = own_request(registry, request, self._clock())
+        found = verify(registry, asked, presentation)
+        inquiry.disclosed = Disclosed(
+            values=found.values,
+            issuers=found.issuers,
+            pseudonym=found.pseudonym,
+            commitment=found.commitment,
+            terms_hash=found.terms_hash,
+            answer=answer,
+        )
+        if sale is not None and sale.state == UNDISCLOSED:
+            sale.state = self.paid_state(sale)
+        return found
+
+    def paid_state(self, sale: Sale) -> str:
+        """State of a sale whose claim is good: what was asked for belongs to this purchase."""
+        if not sale.request:
+            return PAID
+        disclosed = self._find(sale.request).disclosed
+        purchase = (sale.commitment, sale.terms_hash)
+        if disclosed is None or (disclosed.commitment, disclosed.terms_hash) != purchase:
+            return UNDISCLOSED
+        return PAID
+
+    def disclosed(self, sale: Sale) -> Disclosure | None:
+        """What was disclosed for a sale; None before, and if nothing was asked for."""
+        found = self._find(sale.request).disclosed if sale.request else None
+        return None if found is None else _disclosure(sale.request, found)
+
+    def _find(self, request_hash: bytes) -> Inquiry:
+        for inquiry in self._state.inquiries:
+            if inquiry.hash == request_hash:
+                return inquiry
+        raise Refused(REFUSED, "the presentation is refused")
+
+    def _sale(self, inquiry: Inquiry) -> Sale | None:
+        return next((sale for sale in self._state.sales if sale.request == inquiry.hash), None)
+
+    def _forget(self) -> None:
+        """Drops requests that nobody has answered in time; those of sales stay."""
+        now_ms, sold = self._clock(), {sale.request for sale in self._state.sales}
+        self._state.inquiries = [
+            inquiry
+            for inquiry in self._state.inquiries
+            if inquiry.disclosed or inquiry.valid_until_ms >= now_ms or inquiry.hash in sold
+        ]
+
+
+def _disclosure(request_hash: bytes, found: Disclosed) -> Disclosure:
+    return Disclosure(
+        request_hash=request_hash,
+        values=found.values,
+        issuers=found.issuers,
+        pseudonym=found.pseudonym,
+        commitment=found.commitment,
+        terms_hash=found.terms_hash,
+    )

@@ -1,0 +1,261 @@
+"""Presentations bound to purchases, at the wallet and at the till."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from credentialkit import PERSON, Issuer
+from kit import World, refused
+
+from zkcredit.credentials.builtin import BUSINESS, IDENTITY
+from zkcredit.credentials.schema import Schema, Value
+from zkcredit.errors import CallerError, Refused, StateConflict
+from zkcredit.merchant import Merchant
+from zkcredit.messages import Invoice, decode_message, encode_message
+from zkcredit.policies.policy import Policy
+from zkcredit.policies.presentation import Presentation
+from zkcredit.wallet import Wallet
+
+SHOP: dict[str, Value] = {"registered_name": "Wine Ltd", "category": "alcohol", "country": "AT"}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World(shops=2)
+    world.registrar = Issuer(world.ledger, "Registrar", (IDENTITY, BUSINESS))  # type: ignore[attr-defined]
+    yield world
+    world.close()
+
+
+def registrar(world: World) -> Issuer:
+    return world.registrar  # type: ignore[attr-defined, no-any-return]
+
+
+def give(world: World, to: Wallet | Merchant, schema: Schema, values: dict[str, Value]) -> None:
+    """Puts a credential of the registrar into somebody's state."""
+    from zkcredit.keys import WalletKeys
+
+    held = registrar(world).issue(WalletKeys(to._keys.seed), schema, values)
+    to._state.credentials.append(held)
+
+
+def adults(world: World) -> Policy:
+    return Policy.parse(f"""
+        title = "Wine"
+        prove = ["birth_date <= today - 18y"]
+        reveal = ["country"]
+        [credentials.identity]
+        schema = "identity"
+        issuers = ["{registrar(world).id.hex()}"]
+    """)
+
+
+def wine(world: World, amount_minor: int = 2_000, **options: object) -> Invoice:
+    return world.invoice(amount_minor, policy=adults(world), **options)
+
+
+def answer(world: World, wallet: Wallet, sale: int) -> Presentation:
+    request = world.merchant.request_of(sale)
+    consent = wallet.presenter.plan(world.ledger, request)
+    with pytest.raises(CallerError, match="agreed"):
+        wallet.presenter.present(world.ledger, consent)
+    consent.given = True
+    shown = wallet.presenter.present(world.ledger, consent)
+    return decode_message(encode_message(shown), Presentation)
+
+
+def state(world: World, sale: int = 1) -> str:
+    world.merchant.check(world.ledger)
+    return world.merchant.sales[sale - 1].state
+
+
+@pytest.fixture
+def wallet(world: World) -> Wallet:
+    wallet = world.holder()
+    give(world, wallet, IDENTITY, PERSON)
+    return wallet
+
+
+def test_present_then_pay(world: World, wallet: Wallet) -> None:
+    invoice = wine(world)
+    wallet.prepare_payment(world.ledger, 1, invoice)
+    shown = answer(world, wallet, 1)
+    found = world.merchant.verify_presentation(world.ledger, shown)
+    assert found.values == {"identity.country": "AT"}
+    assert state(world) == "open"
+    wallet.pay(world.ledger, 1, invoice)
+    assert state(world) == "paid"
+    assert world.merchant.disclosed(1) == found
+    again = Merchant.load(world.merchant.dump(), clock=world.clock)
+    assert again.disclosed(1) == found
+
+
+@pytest.mark.parametrize("received", [False, True])
+def test_pay_then_present(world: World, wallet: Wallet, received: bool) -> None:
+    wallet.pay(world.ledger, 1, wine(world))
+    if received:
+        world.answer(wallet)
+    assert state(world) == "undisclosed"
+    world.merchant.verify_presentation(world.ledger, answer(world, wallet, 1))
+    assert state(world) == "paid"
+    with refused("presentation"):
+        world.merchant.verify_presentation(
+            world.ledger, msgspec.structs.replace(answer(world, wallet, 1), request=bytes(32))
+        )
+
+
+def test_the_next_step_hides_the_purchase(world: World, wallet: Wallet) -> None:
+    wallet.pay(world.ledger, 1, wine(world))
+    world.answer(wallet)
+    world.pay(wallet, 100)
+    with refused("no-purchase"):
+        answer(world, wallet, 1)
+
+
+def test_an_adult_answers_for_a_minor(world: World, wallet: Wallet) -> None:
+    """The adult prepares the purchase and shows its age, the minor pays."""
+    minor = world.holder("minor")
+    invoice = wine(world)
+    wallet.prepare_payment(world.ledger, 1, invoice)
+    world.merchant.verify_presentation(world.ledger, answer(world, wallet, 1))
+    minor.pay(world.ledger, 1, invoice)
+    assert state(world) == "undisclosed"
+    borrowed = wallet.presenter.plan(world.ledger, world.merchant.request_of(1))
+    borrowed.given = True
+    with refused("presentation"):
+        shown = minor.presenter.present(world.ledger, borrowed)
+        world.merchant.verify_presentation(world.ledger, shown)
+    assert state(world) == "undisclosed"
+    world.settle()  # the claim itself is good
+    assert world.merchant.sales[0].state == "settled"
+
+
+def test_too_young(world: World) -> None:
+    minor = world.holder("minor")
+    give(world, minor, IDENTITY, {**PERSON, "birth_date": dt.date(2010, 1, 1)})
+    minor.prepare_payment(world.ledger, 1, wine(world))
+    with pytest.raises(Refused, match="at least 18 years old") as caught:
+        answer(world, minor, 1)
+    assert caught.value.rule == "clause-fails"
+
+
+def test_answer_of_another_sale(world: World, wallet: Wallet) -> None:
+    first = wine(world)
+    wine(world)
+    wallet.prepare_payment(world.ledger, 1, first)
+    shown = answer(world, wallet, 1)
+    moved = msgspec.structs.replace(shown, request=world.merchant.sales[1].request)
+    with refused("presentation"):
+        world.merchant.verify_presentation(world.ledger, moved)
+
+
+def test_a_request_is_answered_once(world: World, wallet: Wallet) -> None:
+    merchant = world.merchant
+    request = merchant.request(world.ledger, adults(world))
+    consent = wallet.presenter.plan(world.ledger, request)
+    consent.given = True
+    first, second = (wallet.presenter.present(world.ledger, consent) for _ in range(2))
+    assert first.proof != second.proof
+    found = merchant.verify_presentation(world.ledger, first)
+    assert merchant.verify_presentation(world.ledger, first) == found
+    with pytest.raises(StateConflict):
+        merchant.verify_presentation(world.ledger, second)
+
+
+def test_a_purchase_is_prepared_anew(world: World, wallet: Wallet) -> None:
+    """The first attempt was shown and then given up for another line."""
+    second = world.open_line(wallet)
+    invoice = wine(world)
+    wallet.prepare_payment(world.ledger, 1, invoice)
+    world.merchant.verify_presentation(world.ledger, answer(world, wallet, 1))
+    world.refresh(wallet, 1)
+    wallet.pay(world.ledger, second, invoice)
+    assert state(world) == "undisclosed"
+    world.merchant.verify_presentation(world.ledger, answer(world, wallet, 1))
+    assert state(world) == "paid"
+
+
+def test_late_or_foreign_requests(world: World, wallet: Wallet) -> None:
+    request = world.merchant.request(world.ledger, adults(world))
+    consent = wallet.presenter.plan(world.ledger, request)
+    consent.given = True
+    shown = wallet.presenter.present(world.ledger, consent)
+    with refused("presentation"):
+        world.merchants[1].verify_presentation(world.ledger, shown)
+    world.clock.forward(16 * 60_000)
+    with refused("expired"):
+        world.merchant.verify_presentation(world.ledger, shown)
+    world.merchant.request(world.ledger, adults(world))
+    assert len(world.merchant._state.inquiries) == 1
+    with pytest.raises(CallerError):
+        world.merchant.request_of(1)
+
+
+def test_open_line_with_identity(world: World) -> None:
+    """The lender knows that the line and the identity have one owner."""
+    from zkcredit.policies.request import make_request, own_request
+    from zkcredit.policies.verify import verify
+
+    wallet = world.wallet("new")
+    give(world, wallet, IDENTITY, PERSON)
+    asked = wallet.request_line(world.ledger, world.terms_hash)
+    keys, registry = world.lender._desk.keys, world.ledger.registry
+    request = make_request(
+        registry,
+        keys.bls,
+        world.issuer_id,
+        adults(world),
+        now_ms=world.clock(),
+        bound_to="open",
+    )
+    consent = wallet.presenter.plan(world.ledger, request)
+    consent.given = True
+    with pytest.raises(CallerError, match="which line"):
+        wallet.presenter.present(world.ledger, consent)
+    shown = wallet.presenter.present(world.ledger, consent, line=1)
+    found = verify(registry, own_request(registry, request, world.clock()), shown)
+    from zkcredit.entries import OpenStatement, Statement
+
+    statement = Statement.decode(asked.statement)
+    assert isinstance(statement, OpenStatement)
+    assert found.commitment == statement.commitment
+
+
+# -- verified merchants ------------------------------------------------------------------------
+
+
+def test_verified_merchant(world: World, wallet: Wallet) -> None:
+    give(world, world.merchant, BUSINESS, SHOP)
+    invoice = decode_message(encode_message(world.invoice(500, verified=True)), Invoice)
+    preview = wallet.check_invoice(world.ledger, 1, invoice)
+    assert preview.business == "verified by Registrar: alcohol, AT"
+    wallet.pay(world.ledger, 1, invoice)
+    assert state(world) == "paid"
+    plain = world.invoice(500)
+    world.answer(wallet)
+    assert wallet.check_invoice(world.ledger, 1, plain).business == "not verified"
+
+
+def test_presentation_of_another_invoice(world: World, wallet: Wallet) -> None:
+    """Another invoice, another shop: the presentation is bound to payee and amount."""
+    give(world, world.merchant, BUSINESS, SHOP)
+    shown = world.invoice(500, verified=True).presentation
+    for other in (world.invoice(501), world.invoice(500, shop=1)):
+        forged = msgspec.structs.replace(other, presentation=shown)
+        said = wallet.check_invoice(world.ledger, 1, forged).business
+        assert said.startswith("not verified: ")
+    junk = msgspec.structs.replace(world.invoice(500), presentation=b"{}")
+    assert wallet.check_invoice(world.ledger, 1, junk).business.startswith("not verified: ")
+
+
+def test_no_business_credential(world: World) -> None:
+    with refused("no-credential"):
+        world.invoice(500, verified=True)
+    give(world, world.merchant, BUSINESS, SHOP)
+    registrar(world).next_epoch(BUSINESS)
+    with refused("no-credential"):
+        world.invoice(500, verified=True)
+    assert world.merchant.sales == []
