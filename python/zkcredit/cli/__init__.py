@@ -30,11 +30,15 @@ _COMMANDS = {
         "Grant lines, sign purchases, bill, pay merchants.",
     ),
     "wallet": (
-        "wallet_desk wallet_commands wallet_paying",
+        "wallet_desk wallet_commands wallet_paying wallet_credentials",
         "group",
         "Hold credit lines and pay with them.",
     ),
-    "merchant": ("merchant_commands", "group", "Write invoices, see them paid, settle."),
+    "merchant": (
+        "merchant_commands merchant_policies",
+        "group",
+        "Write invoices, see them paid, settle.",
+    ),
     "credential": (
         "credential_desk credential_commands",
         "group",

@@ -102,6 +102,11 @@ def new(session: Session, name: str) -> None:
     multiple=True,
     help="Accept only these terms; repeat for more [all in the currency].",
 )
+@click.option("--policy", metavar="FILE", help="What the buyer has to show and prove.")
+@click.option(
+    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the policy."
+)
+@click.option("--verified", is_flag=True, help="Show your business credential on the invoice.")
 @click.option("--again", type=COUNT, metavar="NUMBER", help="Write invoice NUMBER again.")
 @output_option("Where the invoice goes (- is standard output).")
 @pass_session
@@ -112,13 +117,20 @@ def invoice(
     label: str | None,
     valid: int,
     prefixes: tuple[str, ...],
+    policy: str | None,
+    variables: tuple[str, ...],
+    verified: bool,
     again: int | None,
     target: str,
 ) -> None:
     """Write a signed invoice over AMOUNT, such as "12.50 TWD".
 
-    Give it to the holder alone: it holds the secret of the claim's commitment.
+    Give it to the holder alone: it holds the secret of the claim's commitment. With
+    --policy hand over `policy request --sale NUMBER` too; the sale is paid once both
+    the claim and the answer are there.
     """
+    from zkcredit.cli.merchant_policies import read_policy, read_variables
+
     if (again is None) == (amount is None) or (again is None and not label):
         raise CallerError("give AMOUNT and --label, or --again NUMBER")
     with open_merchant(session) as (merchant, ledger, save):
@@ -131,7 +143,15 @@ def invoice(
             minor, currency = _amount(ledger.registry, amount)
             accepted = [find_terms(ledger.registry, prefix).hash for prefix in prefixes] or None
             message = merchant.invoice(
-                ledger, minor, currency, label, accepted=accepted, valid_ms=valid
+                ledger,
+                minor,
+                currency,
+                label,
+                accepted=accepted,
+                valid_ms=valid,
+                policy=None if policy is None else read_policy(policy),
+                variables=read_variables(variables),
+                verified=verified,
             )
             save()
             number = merchant.sales[-1].number
@@ -207,7 +227,7 @@ def check(session: Session, file: str | None, wait_ms: int | None) -> None:
         session.output.line("Nothing new.")
 
 
-_FINAL = ("paid", "settled", "wrong-claim")
+_FINAL = ("paid", "settled", "wrong-claim", "undisclosed")
 
 
 def _sale(merchant: Merchant, digest: bytes | None) -> Sale | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zkcredit.wallet import Event, Line, Wallet
 
 LINE = click.option("--line", type=COUNT, help="Number of the line, if there are several.")
+PLAN = click.option("--plan", type=COUNT, default=1, help="Pay in so many monthly parts [1].")
 SETTLED_STATES = ("ready", "disputed", "closed")
 
 

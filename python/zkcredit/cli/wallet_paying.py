@@ -10,14 +10,13 @@ import click
 from zkcredit.cli.bills import show_bills
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
-from zkcredit.cli.output import utc
-from zkcredit.cli.params import COUNT
-from zkcredit.cli.wallet_desk import LINE, Desk, group, open_wallet
-from zkcredit.errors import CallerError, Refused
+from zkcredit.cli.wallet_desk import LINE, PLAN, Desk, group, open_wallet
+from zkcredit.cli.wallet_payer import choose_payer, pending_line, print_preview
+from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
     from zkcredit.messages import Invoice
-    from zkcredit.wallet import Line, Preview
+    from zkcredit.wallet import Line
 
 
 @group.add(
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.argument("invoice")
 @LINE
-@click.option("--plan", type=COUNT, default=1, help="Pay in so many monthly parts [1].")
+@PLAN
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--preview", "only_show", is_flag=True, help="Show what paying means and stop.")
 @click.option("--offline", metavar="FILE", help="Store and write to FILE instead of submitting.")
@@ -59,10 +58,10 @@ def pay(
         if done:
             _print_paid(session, message, done[0].line, done[0].index, signed=True)
             return
-        chosen = _pending_line(desk, digest)
+        chosen = pending_line(desk, digest)
         if chosen is None:
-            chosen, preview = _choose_line(desk, message, line, plan)
-            _print_preview(session, desk, chosen, preview)
+            chosen, preview = choose_payer(desk, message, line, plan)
+            print_preview(desk, chosen, preview)
             if only_show:
                 session.output.data({"line": chosen.number, **asdict(preview)})
                 return
@@ -75,51 +74,6 @@ def pay(
             return
         index = desk.wallet.pay(desk.ledger, chosen.number, message, plan, desk.save).index
     _print_paid(session, message, chosen.number, index, signed=False)
-
-
-def _pending_line(desk: Desk, digest: bytes) -> Line | None:
-    """The line on which this invoice is being paid already."""
-    for line in desk.wallet.lines:
-        if line.pending is not None and line.pending.invoice_hash == digest:
-            return line
-    return None
-
-
-def _choose_line(
-    desk: Desk, invoice: Invoice, number: int | None, plan: int
-) -> tuple[Line, Preview]:
-    """The line asked for, or the first that can pay; else the reason why none can."""
-    if number is not None:
-        preview = desk.wallet.check_invoice(desk.ledger, number, invoice, plan)
-        return desk.wallet.line(number), preview
-    problem: Refused | None = None
-    numbers = desk.wallet.usable_lines(desk.ledger, invoice)
-    own = [x for x in desk.wallet.lines if x.ledger_id == desk.ledger.ledger_id]
-    numbers += [x.number for x in own if x.number not in numbers]
-    for candidate in numbers:
-        try:
-            preview = desk.wallet.check_invoice(desk.ledger, candidate, invoice, plan)
-        except Refused as error:
-            problem = problem or error
-        else:
-            return desk.wallet.line(candidate), preview
-    raise problem or Refused("line-not-ready", "this wallet has no line: ask for one first")
-
-
-def _print_preview(session: Session, desk: Desk, line: Line, preview: Preview) -> None:
-    out, terms = session.output, desk.terms(line)
-    lender = desk.ledger.registry.issuer(line.issuer_id).name
-    parts = "" if preview.plan == 1 else f" in {preview.plan} monthly parts"
-    out.note(f"Pay {terms.format(preview.amount_minor)} to {preview.merchant}{parts}")
-    out.note(f"  for          {preview.label}")
-    out.note(f"  from         line {line.number}, {lender}")
-    out.note(f"  credit left  {terms.format(preview.available_after_minor)} afterwards")
-    out.note(f"  valid until  {utc(preview.not_after_ms)}")
-    out.note("Who learns what")
-    for party, text in preview.learns.items():
-        out.note(f"  {party}: {text}")
-    for warning in preview.warnings:
-        out.note(f"Warning: {warning}")
 
 
 def _print_paid(session: Session, invoice: Invoice, line: int, index: int, *, signed: bool) -> None:
