@@ -137,20 +137,19 @@ class _Prover:
 
         question = self.question
         draft = self.draft()
-        context = proof_context(draft)
+        context, rests = proof_context(draft), self.commitments.rests(draft.holder)
         prover = _native.Prover(
             circuit(question, len(self.rows)),
             labels=labels(question),
             publics=self.commitments.publics(question, draft.amounts_minor, context),
-            witness=self.witness(draft.holder, context),
+            witness=self.witness(rests, context),
         )
-        self.check(prover.points, draft, context)
+        self.check(prover.points, self.commitments.points(question, rests, context))
         proof = prover.prove(question.request.ledger_id, context, self.keys.seed)
         return msgspec.structs.replace(draft, proof=proof)
 
-    def check(self, points: dict[str, bytes], draft: PurchasesProof, context: bytes) -> None:
+    def check(self, points: dict[str, bytes], expected: dict[str, bytes]) -> None:
         """CheckFailed unless the witness opens what the ledger holds."""
-        expected = self.commitments.points(self.question, draft.holder, context)
         if any(points[name] != point for name, point in expected.items()):
             raise CheckFailed("the wallet's history does not open these entries of the ledger")
 
@@ -174,9 +173,8 @@ class _Prover:
             proof=b"",
         )
 
-    def witness(self, holder: bytes, context: bytes) -> dict[str, Any]:
-        """The witness, once ``holder`` has fixed the weights."""
-        rests = self.commitments.rests(holder)
+    def witness(self, rests: Sequence[bytes], context: bytes) -> dict[str, Any]:
+        """The witness, once the draft has fixed the weights of the ``rests``."""
         tokens = [opening.next for opening in self.openings]
 
         def weighted(values: Sequence[Any]) -> SecretScalar:

@@ -199,11 +199,13 @@ class Commitments:
 
         return [subtract_points(point, holder) for point in self.nexts]
 
-    def points(self, question: Question, holder: bytes, context: bytes) -> dict[str, bytes]:
-        """The points of the statement that follow from the ledger, and P."""
+    def points(
+        self, question: Question, rests: Sequence[bytes], context: bytes
+    ) -> dict[str, bytes]:
+        """The points of the statement that follow from the ledger and the ``rests``."""
         from zkcredit._native import add_points
 
-        points = {"holder": holder, "rest": weighted_points(self.rests(holder), context)}
+        points = {"rest": weighted_points(rests, context)}
         if self.claims:
             weighted = question.request.show == "amounts"
             claims = self.claims

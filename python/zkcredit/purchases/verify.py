@@ -69,7 +69,8 @@ def _verify(ledger: LedgerView, question: Question, proof: PurchasesProof) -> Fi
     _check_shape(question, proof)
     commitments = _commitments(ledger, question, proof)
     context = proof_context(proof)
-    points = commitments.points(question, proof.holder, context)
+    points = commitments.points(question, commitments.rests(proof.holder), context)
+    points["holder"] = proof.holder
     if proof.pseudonym:
         points["pseudonym"] = proof.pseudonym
     statement = _native.Statement(
