@@ -149,6 +149,10 @@ class Invoice(Document, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):
     presentation: HexBytes = b""
     signature: Hex96
 
+    def bare(self) -> Invoice:
+        """The invoice without its presentation: what is kept as a receipt."""
+        return msgspec.structs.replace(self, presentation=b"")
+
 
 class StatementOpening(Message, frozen=True, kw_only=True, tag="zkcredit/statement-opening/1"):
     """Holder → lender only: opens the bill in the statement entry ``entry_index``.

@@ -215,6 +215,14 @@ def test_no_value_of_a_record_can_be_changed(records: Records, kind: str) -> Non
             verify_record(records.world.ledger, decode_message(json.dumps(forged), Record))
 
 
+def test_a_receipt_brings_nothing_that_is_not_signed(records: Records) -> None:
+    record = records.record("receipt")
+    more = replace(record, document=replace(record.document, presentation=b"more"))
+    with pytest.raises(MalformedInput, match="presentation"):
+        verify_record(records.world.ledger, more)
+    assert receipt(records.world.ledger, more.document) == record  # type: ignore[arg-type]
+
+
 def test_a_record_that_nobody_anchored(records: Records) -> None:
     world = records.world
     record = records.record("bill")
@@ -318,6 +326,20 @@ def test_a_purchase_of_one_cent_is_no_receipt_for_another_invoice() -> None:
             thief = world.holder("second thief")
     world.merchant.check(world.ledger)
     assert world.merchant.sales[0].state == "wrong-claim"
+
+
+def test_a_purchase_for_the_same_payee_is_no_receipt_without_the_hash() -> None:
+    world = World()
+    invoice = world.invoice(50_000)
+    thief = world.holder("thief")
+    made = world.steps(thief).spend(world.token(thief), world.purchase(1, payee=invoice.payee))
+    index = world.ledger.submit(submission(made)).index
+    for record in (
+        Record(document=invoice, anchor=receipt_anchor(index)),
+        receipt(world.ledger, invoice),
+    ):
+        with pytest.raises(Refused, match="not-on-log"):
+            verify_disclosure(world.ledger, disclose(record, ["label"]))
 
 
 def test_a_receipt_shows_all_of_the_payment_or_nothing(records: Records) -> None:

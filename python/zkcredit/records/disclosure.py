@@ -19,6 +19,7 @@ from zkcredit.messages import (
     UNCOMMITTED,
     Hex32,
     Hex96,
+    Invoice,
     Label,
     Message,
     check_signed,
@@ -43,7 +44,6 @@ from zkcredit.tokens import claim_commitment
 if TYPE_CHECKING:
     from zkcredit.entries import SpendStatement
     from zkcredit.ledger import LedgerView
-    from zkcredit.messages import Invoice
 
 
 class Record(Message, frozen=True, kw_only=True, tag="zkcredit/record/1"):
@@ -101,7 +101,7 @@ def receipt(ledger: LedgerView, invoice: Invoice) -> Record:
     index = ledger.find_payee(invoice.payee)
     if index is None:
         raise Refused("not-on-log", "no purchase on this ledger pays this invoice")
-    return Record(document=invoice, anchor=receipt_anchor(index))
+    return Record(document=invoice.bare(), anchor=receipt_anchor(index))
 
 
 def disclose(record: Record, names: Iterable[str]) -> Disclosure:
@@ -151,8 +151,11 @@ def verify_record(ledger: LedgerView, record: Record) -> Verified:
 
     ``wrong-ledger``, ``unknown-issuer`` or ``unknown-merchant``, ``bad-signature``,
     ``not-on-log``; for a receipt ``not-paid`` if the claim is not what the invoice asks.
+    MalformedInput for a receipt that brings more than its invoice's fields.
     """
     document = record.document
+    if isinstance(document, Invoice) and document.presentation:
+        raise MalformedInput("a receipt holds no presentation")
     fields = dict(committed_fields(document))
     commitment = signing_digest(document)
     claim = _Claim(kind_of(document), commitment, fields, document.signature, record.anchor)

@@ -228,7 +228,7 @@ class Wallet:
         assert found.token is not None
         purchase = Purchase.of(invoice, merchant, plan)
         submission = self._begin(found, self._steps(ledger, found).spend(found.token, purchase))
-        self._state.records.invoices.append(encode_message(invoice))
+        self._state.records.invoices.append(encode_message(invoice.bare()))
         return submission
 
     def pay(
