@@ -33,7 +33,7 @@ from zkcredit.ledger import OwedReply, log, rules
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import PublishedTerms, Registry
-from zkcredit.ledger.replay import Judge, Record, Replayed, Void
+from zkcredit.ledger.replay import Judge, Record, Replayed, Void, read
 from zkcredit.ledger.replies import verify_replies
 from zkcredit.ledger.sums import Row, Sums, TotalCheck
 
@@ -318,7 +318,7 @@ class _Audit:
     def _run_batch(self) -> None:
         batch, self._batch = self._batch, []
         self._answers = {record[0]: record[4] for record in batch}
-        self._voids += self._judge.judge(batch)
+        self._voids += self._judge.judge([read(record) for record in batch])
 
     def _refuse_voids(self) -> None:
         if self._voids:

@@ -134,9 +134,13 @@ class BatchIndex:
         )
         self._settled: dict[int, int] = dict(store.lookup("settled", "claim", claims))
         self._claims: dict[int, Claim] = {}
-        for index, data in store.lookup("entries", "idx", claims):
+        for index, data in self._spend_entries(claims):
             self._add_claim(index, Entry.decode(data).statement)
         self._first_due: dict[int, int | None] = {}
+
+    def _spend_entries(self, claims: set[int]) -> list[tuple[int, bytes]]:
+        """The encoded entries of these indexes, as far as there are any."""
+        return self._store.lookup("entries", "idx", claims)
 
     def _add_claim(self, index: int, statement: Statement) -> None:
         if isinstance(statement, SpendStatement):

@@ -21,6 +21,7 @@ from zkcredit.errors import CallerError, CheckFailed, MalformedInput
 _MAX_BYTES = 1 << 20
 _MAX_SIGNATURES = 100
 _TIME_BYTES = 8
+_TIME_LIMIT = 1 << 63
 
 
 class KeyKind(enum.IntEnum):
@@ -118,6 +119,8 @@ class VerifierKey:
         time_s, body = None, signature
         if self.kind.is_timed:
             time_s, body = int.from_bytes(signature[:_TIME_BYTES], "big"), signature[_TIME_BYTES:]
+            if time_s >= _TIME_LIMIT:
+                raise CheckFailed(f"signature of {self.name} has an impossible time")
         message = signed_message(self.kind, self.name, text, time_s)
         public: Ed25519PublicKey | MLDSA44PublicKey
         try:
@@ -137,7 +140,7 @@ def signed_message(kind: KeyKind, name: str, text: str, time_s: int | None) -> b
     """
     if kind is KeyKind.ED25519:
         return text.encode()
-    if time_s is None or not 0 <= time_s < 1 << 63:
+    if time_s is None or not 0 <= time_s < _TIME_LIMIT:
         raise CallerError("a cosignature needs the time at which it is made")
     if kind is KeyKind.ED25519_COSIGNATURE:
         return f"cosignature/v1\ntime {time_s}\n{text}".encode()
@@ -158,6 +161,10 @@ class Signature:
     key_id: bytes
     signature: bytes
 
+    def encode(self) -> str:
+        """The line, with its newline."""
+        return f"— {self.name} {b64encode(self.key_id + self.signature)}\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -168,10 +175,7 @@ class Note:
 
     def encode(self) -> str:
         """Text, empty line, signature lines."""
-        lines = (
-            f"— {item.name} {b64encode(item.key_id + item.signature)}\n" for item in self.signatures
-        )
-        return self.text + "\n" + "".join(lines)
+        return self.text + "\n" + "".join(item.encode() for item in self.signatures)
 
     @classmethod
     def decode(cls, data: str) -> Note:
@@ -186,7 +190,7 @@ class Note:
         lines = tail[:-1].split("\n")
         if len(lines) > _MAX_SIGNATURES:
             raise MalformedInput("note has too many signature lines")
-        return cls(text + "\n", tuple(_parse_signature(line) for line in lines))
+        return cls(text + "\n", tuple(parse_signature(line) for line in lines))
 
     def verify(self, key: VerifierKey) -> None:
         """Raises CheckFailed unless ``key`` signed; lines of other keys are ignored."""
@@ -212,7 +216,8 @@ class Note:
         return Note(self.text, (*self.signatures, *lines))
 
 
-def _parse_signature(line: str) -> Signature:
+def parse_signature(line: str) -> Signature:
+    """The signature line, given without its newline; raises MalformedInput."""
     mark, _, rest = line.partition(" ")
     name, _, body = rest.partition(" ")
     if mark != "—":

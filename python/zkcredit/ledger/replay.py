@@ -86,20 +86,13 @@ class Judge:
         self.proofs_s = 0.0
         """and the seconds that took."""
 
-    def judge(self, records: Sequence[Record]) -> list[Void]:
-        """Judges the next records of the log, all proofs together; returns the void ones.
+    def judge(self, items: Sequence[Replayed | Void]) -> list[Void]:
+        """Judges the next entries of the log as :func:`read` gives them, all proofs together.
 
-        CheckFailed ``withheld`` if the evidence of an entry is missing or is not what the
-        entry names: then there is no verdict, and nothing was changed.
+        Returns the void ones, ascending.
         """
-        voids: list[Void] = []
-        readable: list[Replayed] = []
-        for record in records:
-            found = _read(record)
-            if isinstance(found, Void):
-                voids.append(found)
-            else:
-                readable.append(found)
+        voids = [item for item in items if isinstance(item, Void)]
+        readable = (item for item in items if isinstance(item, Replayed))
         for wave in accept.waves(readable):
             started = time.perf_counter()
             voids += self._judge_wave(wave)
@@ -134,7 +127,12 @@ class Judge:
         return None
 
 
-def _read(record: Record) -> Replayed | Void:
+def read(record: Record) -> Replayed | Void:
+    """Decodes a record and compares its evidence with the hash in the entry.
+
+    CheckFailed ``withheld`` if the evidence is missing or is not what the entry names:
+    then there is no verdict, as the right evidence may prove the entry.
+    """
     index, encoded, evidence, memo, _ = record
     try:
         entry = Entry.decode(encoded)

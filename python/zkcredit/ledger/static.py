@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkcredit.codec import Reader, Writer
-from zkcredit.errors import MalformedInput, StateConflict, StoreError
+from zkcredit.errors import CheckFailed, MalformedInput, StateConflict, StoreError
 from zkcredit.ledger import folder, log
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, Note
@@ -241,6 +241,26 @@ class StaticSource:
         """The file beside the log whose BLAKE3 hash is ``digest``, None if it is not there."""
         return self._get(_attachment_path(digest))
 
+    def tile(self, level: int, number: int) -> bytes:
+        """Hashes of a tile of the tree under the published checkpoint, 32 bytes each.
+
+        CheckFailed ``withheld`` if the file is not there, MalformedInput if it is cut.
+        """
+        width = min(
+            log.TILE_WIDTH, (self.size >> log.TILE_HEIGHT * level) - number * log.TILE_WIDTH
+        )
+        if width <= 0:
+            return b""
+        name = log.tile_path(level, number, width)
+        found = self._get(name)
+        if found is None:  # a partial tile may have made way for the full one
+            found = self._get(log.tile_path(level, number))
+        if found is None:
+            raise self._withheld(name)
+        if len(found) not in (width * log.HASH_BYTES, log.TILE_WIDTH * log.HASH_BYTES):
+            raise MalformedInput(f"{name} has {len(found)} bytes")
+        return found[: width * log.HASH_BYTES]
+
     def _bundle(self, number: int, first: int, last: int, start: int) -> Iterator[Record]:
         width = min(log.TILE_WIDTH, self.size - number * log.TILE_WIDTH)
         found = self._get(log.tile_path("entries", number, width))
@@ -248,7 +268,7 @@ class StaticSource:
         if whole:  # the partial bundle made way for the full one
             found = self._get(log.tile_path("entries", number))
         if found is None:
-            raise self._missing(log.tile_path("entries", number, width))
+            raise self._withheld(log.tile_path("entries", number, width))
         entries = decode_entries(found)
         if not (len(entries) == width or (whole and len(entries) > width)):
             raise MalformedInput(f"entry bundle {number} has {len(entries)} entries, not {width}")
@@ -265,11 +285,11 @@ class StaticSource:
     def _need(self, name: str) -> bytes:
         data = self._get(name)
         if data is None:
-            raise self._missing(name)
+            raise StoreError(f"{self._place} has no {name}: it is not a published log")
         return data
 
-    def _missing(self, name: str) -> StoreError:
-        return StoreError(f"{self._place} has no {name}: it is not a published log, or cut")
+    def _withheld(self, name: str) -> CheckFailed:
+        return CheckFailed(f"{self._place} has no {name}: it is cut", check="withheld")
 
     def _get(self, name: str) -> bytes | None:
         if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):

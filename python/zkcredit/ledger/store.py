@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from zkcredit.database import Database
 from zkcredit.errors import CallerError, MalformedInput, StateConflict
@@ -59,7 +59,7 @@ class Store(Database):
     PRAGMAS = (f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_WAL_PAGES}")
 
     @classmethod
-    def create(cls, path: Path | None, genesis: bytes) -> Store:
+    def create(cls, path: Path | None, genesis: bytes) -> Self:
         """A new empty database at ``path``, or in memory if None."""
         store = cls._create(path)
         with store.write():
@@ -70,7 +70,7 @@ class Store(Database):
         return store
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Store:
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
         """The database at ``path``; raises StoreError, MalformedInput."""
         return cls._open(path, read_only=read_only)
 
@@ -234,6 +234,12 @@ class Store(Database):
             )
             or 0
         )
+
+    def total(self, kinds: Sequence[int]) -> int:
+        """Number of entries of these kinds."""
+        marks = ", ".join("?" * len(kinds))
+        sql = f"SELECT SUM(entries) FROM counts WHERE kind IN ({marks})"  # noqa: S608
+        return self._value(sql, [int(kind) for kind in kinds]) or 0
 
     def unanswered(self, issuer: int, limit: int) -> list[int]:
         """Oldest entries that await the reply of the issuer registered at entry ``issuer``."""

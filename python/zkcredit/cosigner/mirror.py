@@ -1,0 +1,222 @@
+"""A mirror of a log: every entry judged, in a database of one's own.
+
+The mirror has its own indexes of nullifiers, payees and claims and its own view of
+issuers, terms and periods, and believes nobody but the log's keys. It advances from
+checkpoint to checkpoint in steps of 256 entries, each one transaction: a step is in the
+signed tree and judged, or it is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from zkcredit.cosigner.store import CosignerStore
+from zkcredit.cosigner.tree import PublishedTree, TileReader
+from zkcredit.errors import CheckFailed, MalformedInput
+from zkcredit.ledger import accept, log
+from zkcredit.ledger.accept import BatchIndex
+from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.log import TILE_WIDTH
+from zkcredit.ledger.note import Checkpoint
+from zkcredit.ledger.reading import StoredLog
+from zkcredit.ledger.registry import Registry
+from zkcredit.ledger.replay import Judge, Record, Replayed, Void, read
+from zkcredit.ledger.store import Changes, Coordinator
+
+
+class PublishedLog(Protocol):
+    """Where a mirror reads from, such as :class:`~zkcredit.ledger.static.StaticSource`."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """The genesis that the source claims."""
+        ...
+
+    @property
+    def published_checkpoint(self) -> str:
+        """The checkpoint that is offered."""
+        ...
+
+    def records(self, start: int, stop: int) -> Iterator[Record]:
+        """Entries ``start`` to before ``stop`` with what lies beside them."""
+        ...
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Hashes of a tile as far as the checkpoint reaches."""
+        ...
+
+
+class Mirror(StoredLog):
+    """The log as far as it was judged; the store is a cosigner's."""
+
+    def __init__(self, store: CosignerStore, genesis: Genesis) -> None:
+        super().__init__(store, genesis)
+        self._cosigner_store = store
+
+    def follow(
+        self,
+        source: PublishedLog,
+        head: Checkpoint,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Judges everything up to ``head``, whose signatures the caller has checked.
+
+        ``progress`` is called with (entries judged, size of the head). Raises CheckFailed:
+        ``rolled-back`` if the head is smaller than this mirror, ``fork`` if it does not
+        continue it, ``withheld`` where entries or evidence are missing, ``damaged-tiles``
+        and ``damaged-entries`` where files are not what was signed; StoreError. What was
+        judged before stays.
+        """
+        own = self._store.coordinator()
+        if head.size < own.size:
+            raise CheckFailed(
+                f"the log is published with {head.size} entries, {own.size} were verified before",
+                check="rolled-back",
+            )
+        if (head.size, head.root) == (own.size, own.root):
+            return
+        leaves = self._store.tile(0, own.size // TILE_WIDTH) if own.size % TILE_WIDTH else b""
+        frontier = log.Frontier.decode(own.size, own.frontier)
+        tree = PublishedTree(_tiles_of(source), head, frontier, leaves)
+        for step in _read_ahead(source, own.size, head.size):
+            self._take(step, head, tree)
+            if progress is not None:
+                progress(step.stop, head.size)
+
+    def _take(self, step: _Step, head: Checkpoint, tree: PublishedTree) -> None:
+        own = self._store.coordinator()
+        frontier = log.Frontier.decode(own.size, own.frontier)
+        tiles = accept.append_leaves(self._store, frontier, step.leaves)
+        number, rest = divmod(step.stop, TILE_WIDTH)
+        whole = rest == 0
+        found = tiles[1, (number - 1) // TILE_WIDTH][-log.HASH_BYTES :] if whole else None
+        if (found or frontier.root()) != (tree.bundle_root(number - 1) if whole else head.root):
+            raise CheckFailed(
+                f"entries {own.size} to {step.stop - 1} are not those of the signed tree",
+                check="damaged-entries",
+            )
+        items = step.items()
+        try:
+            with self._store.write():
+                self._judge(step, items, own, frontier, tiles)
+        except BaseException:
+            self._registry, self._registered = Registry(self._ledger_id), 0
+            raise
+
+    def _judge(
+        self,
+        step: _Step,
+        items: Sequence[Replayed | Void],
+        own: Coordinator,
+        frontier: log.Frontier,
+        tiles: dict[tuple[int, int], bytes],
+    ) -> None:
+        store, registry = self._cosigner_store, self.registry
+        book = _Book(store, registry, step.encoded)
+        judge = Judge(registry, self._genesis.bls_key, book, own.last_timestamp_ms)
+        voids = judge.judge(items)
+        book.write_rest(voids, tiles)
+        store.insert_voids(voids)
+        store.advance(frontier.size, frontier.encode(), frontier.root(), judge.last_timestamp_ms)
+        self._registered = frontier.size
+
+
+class _Book:
+    """The judge's book in the database: rows are written before each wave looks them up."""
+
+    def __init__(self, store: CosignerStore, registry: Registry, encoded: dict[int, bytes]) -> None:
+        self._store = store
+        self._registry = registry
+        self._encoded = encoded
+        self._changes = Changes()
+        self._index: _Index | None = None
+
+    def index(self, wave: Sequence[Replayed]) -> _Index:
+        self._flush()
+        self._index = _Index(self._store, self._registry, wave)
+        return self._index
+
+    def accept(self, entry: Replayed) -> None:
+        assert self._index is not None
+        self._changes.entries.append((entry.index, self._encoded[entry.index]))
+        self._index.record(entry.index, entry, self._changes)
+
+    def write_rest(self, voids: list[Void], tiles: dict[tuple[int, int], bytes]) -> None:
+        """Writes what is left; void entries stay in the log, but in no index."""
+        self._changes.entries += [(void.index, self._encoded[void.index]) for void in voids]
+        self._changes.tiles = tiles
+        self._flush()
+
+    def _flush(self) -> None:
+        self._store.insert(self._changes)
+        self._changes = Changes()
+
+
+class _Index(BatchIndex):
+    """The rules' index over entries that stand."""
+
+    _store: CosignerStore
+
+    def _spend_entries(self, claims: set[int]) -> list[tuple[int, bytes]]:
+        void = {row[0] for row in self._store.lookup("voids", "idx", claims)}
+        return super()._spend_entries(claims - void)
+
+    def in_default(self, issuer_id: bytes, now_ms: int) -> bool:  # noqa: ARG002
+        """Always False: no entry says when replies were published."""
+        return False
+
+
+def _tiles_of(source: PublishedLog) -> TileReader:
+    def tile(level: int, number: int) -> bytes:
+        try:
+            return source.tile(level, number)
+        except MalformedInput as error:
+            raise CheckFailed(str(error), check="damaged-tiles") from error
+
+    return tile
+
+
+class _Step:
+    """The records of one bundle, prepared as far as no state is needed."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.stop = records[-1][0] + 1
+        self.encoded = {record[0]: record[1] for record in records}
+        self.leaves = [log.leaf_hash(record[1]) for record in records]
+        self._items: list[Replayed | Void] = []
+        self._withheld: CheckFailed | None = None
+        try:
+            self._items = [read(record) for record in records]
+        except CheckFailed as error:
+            self._withheld = error
+
+    def items(self) -> list[Replayed | Void]:
+        """What is to be judged; CheckFailed ``withheld``."""
+        if self._withheld is not None:
+            raise self._withheld
+        return self._items
+
+
+def _read_ahead(source: PublishedLog, start: int, stop: int) -> Iterator[_Step]:
+    """Steps that end with a bundle each; while one is judged, the next one is read."""
+
+    def load(first: int) -> _Step:
+        last = min((first // TILE_WIDTH + 1) * TILE_WIDTH, stop)
+        try:
+            records = list(source.records(first, last))
+        except MalformedInput as error:
+            raise CheckFailed(str(error), check="damaged-entries") from error
+        if [record[0] for record in records] != list(range(first, last)):
+            raise CheckFailed(f"entries {first} to {last - 1} are not all there", check="withheld")
+        return _Step(records)
+
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(load, start)
+        while start < stop:
+            step = waiting.result()
+            start = step.stop
+            if start < stop:
+                waiting = reader.submit(load, start)
+            yield step
