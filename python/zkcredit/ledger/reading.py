@@ -5,7 +5,7 @@ What the operator keeps and what a follower has copied are read in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from zkcredit.entries import Entry, Kind
@@ -117,6 +117,30 @@ class StoredLog:
         """Number of entries of a step of a line under these terms in this period."""
         terms = self.registry.published(terms_hash).index
         return self._store.count(terms, period, int(kind))
+
+    def total(self, *kinds: Kind) -> int:
+        """Number of entries of these steps of lines, of all terms and periods."""
+        return self._store.total(kinds)
+
+    def bucket(self, table: str, prefix: str) -> list[tuple[bytes, int]]:
+        """(key, entry) of all keys that begin with the hexadecimal digits ``prefix``.
+
+        ``table`` is ``nullifiers``, ``payees`` or ``opens``.
+        """
+        column = {"nullifiers": "nullifier", "payees": "payee", "opens": "commitment"}[table]
+        width = 2 * (len(prefix) // 2)
+        rest = prefix[width:]
+        whole = bytes.fromhex(prefix[:width])
+        if rest:
+            low = int(rest, 16) << 4
+            return self._store.bucket(table, column, whole, low, low | 15)
+        if whole:
+            return self._store.bucket(table, column, whole[:-1], whole[-1], whole[-1])
+        return self._store.bucket(table, column, b"", 0, 255)
+
+    def settlements(self, claims: Iterable[int]) -> dict[int, int]:
+        """The settlement of each of these claims that is settled."""
+        return dict(self._store.lookup("settled", "claim", claims))
 
     def unanswered(self, issuer_id: bytes, limit: int = 1024) -> list[int]:
         """Indexes of entries that await this issuer's reply, oldest first."""
