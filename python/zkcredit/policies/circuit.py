@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from zkcredit._native import Circuit
 from zkcredit.policies.clauses import (
+    EXPIRY_BITS,
     FieldRef,
     GroundClause,
     ListClause,
@@ -27,8 +28,6 @@ from zkcredit.policies.clauses import (
 )
 from zkcredit.policies.resolve import Requirements, Slot
 
-EXPIRY_BITS = 15
-"""Days to the last valid day of a credential: it must lie within 89 years."""
 HANDLE_BITS = 32
 """Distances between handles, 1..2^32 − 1, and the ends of a gap, 0..2^32."""
 LIMB_BITS = 124

@@ -12,7 +12,7 @@ import msgspec
 
 from zkcredit.errors import CallerError, Refused
 from zkcredit.policies import words
-from zkcredit.policies.clauses import FieldRef, GroundClause, ListClause
+from zkcredit.policies.clauses import EXPIRY_BITS, FieldRef, GroundClause, ListClause
 from zkcredit.policies.lists import SignedList
 from zkcredit.policies.presentation import (
     CredentialUse,
@@ -250,6 +250,8 @@ def _problem(registry: Registry, held: HeldCredential, today: dt.date) -> str | 
         return "is void: its issuer has closed the key"
     if held.expires < today:
         return f"has expired on {held.expires}"
+    if (held.expires - today).days >> EXPIRY_BITS:
+        return f"expires too late to be shown, on {held.expires}"
     if held.revoked:
         return "was revoked"
     if held.schema.revocable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,7 @@ PERSON_FIELD = "person"
 A pseudonym of a name or a date could be found again by trying all of them.
 """
 
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _ORDERS = ("<", "<=", ">", ">=")
 _NUMERIC = {FieldType.INTEGER: VariableType.INTEGER, FieldType.AMOUNT: VariableType.AMOUNT}
 _SAMPLES = {
@@ -326,7 +328,7 @@ class _Sum:
             return self._scope.today.toordinal()
         text = self._text(atom)
         if kind is FieldType.INTEGER:
-            if not text.removeprefix("-").isdecimal() or len(text) > 19:
+            if not _INTEGER.fullmatch(text):
                 raise MalformedInput(f"{text!r} is not an integer")
             return int(text)
         if kind is FieldType.AMOUNT:

@@ -97,7 +97,9 @@ def _sum(requirements: Requirements, clause: SumClause) -> str:
     if not left:  # only negative factors: turn the comparison round
         left, right, constant = right, [], -constant
         verb = verb.replace("on or after", "on or before").replace("at least", "at most")
-    if constant or not right:
+    if constant < 0 and right:
+        left.append(_constant(field, -constant, alone=False))
+    elif constant or not right:
         right.append(_constant(field, constant, alone=not right))
     return f"{' + '.join(left)} {verb} {' + '.join(right)}"
 
