@@ -299,6 +299,7 @@ class Totals(Message, frozen=True, kw_only=True, tag="zkcredit/totals/1"):
 
 
 _T = TypeVar("_T", bound=Message)
+_K = TypeVar("_K", bound=msgspec.Struct)
 
 
 def _write_bytes(value: Any) -> Any:
@@ -367,10 +368,15 @@ def decode_message(data: bytes | str, expected: type[_T]) -> _T:
     raw = load_json(data, f"a JSON message of type {name}")
     if isinstance(raw, dict) and raw.get("type") != name:
         raise MalformedInput(f"expected a message of type {name}, found {raw.get('type')!r}")
+    return convert_fields(raw, expected, f"message {name}")
+
+
+def convert_fields(raw: Any, kind: type[_K], what: str) -> _K:
+    """Parsed JSON as a struct with bytes; MalformedInput names ``what`` and the place."""
     try:
-        return msgspec.convert(raw, expected, dec_hook=_read_bytes)
+        return msgspec.convert(raw, kind, dec_hook=_read_bytes)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
-        raise MalformedInput(f"message {name}: {error}") from None
+        raise MalformedInput(f"{what}: {error}") from None
 
 
 def read_field(kind: type[Message], name: str, value: Any) -> Any:

@@ -238,6 +238,12 @@ def test_a_changed_reply_is_refused(shared: Office, change: str) -> None:
     book.receive(shared.ledger, reply)
 
 
+def test_a_credential_of_another_ledger_is_refused(shared: Office) -> None:
+    reply = shared.reply(shared.book("ledger"))
+    with pytest.raises(Refused, match="wrong-ledger"):
+        shared.book("ledger").receive(shared.ledger, replace(reply, ledger_id=bytes(32)))
+
+
 def test_a_second_answer_to_one_request_is_noticed(office: Office) -> None:
     """An issuer that has lost its table, or never kept one."""
     book = office.book()

@@ -17,6 +17,7 @@ from zkcredit.credentials.held import HeldCredential, field_messages
 from zkcredit.credentials.holder import MAX_ORDINALS, CredentialBook
 from zkcredit.credentials.issuer import CredentialIssuer
 from zkcredit.credentials.messages import CredentialReply, CredentialRequest
+from zkcredit.credentials.revocation import RevocationList
 from zkcredit.credentials.schema import Value
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict
 from zkcredit.keys import WalletKeys
@@ -328,8 +329,14 @@ def test_every_open_key_has_its_own_list(office: Office) -> None:
     assert office.issuer.publish_revocations(office.ledger, IDENTITY.hash) == {1: 2, 2: 1}
     report = book.refresh_gaps(office.ledger)
     assert (report.current, report.revoked) == ([new.number], [old.number])
+    office.revoke(new.handle)
+    for number, handle in ((1, old.handle), (2, new.handle)):
+        key = office.ledger.registry.credential_key(*office.place, number)
+        data = office.ledger.attachment(key.list_hash)
+        assert data is not None
+        assert RevocationList.decode(data).revoked == (handle,)
     office.issuer.close_key(office.ledger, IDENTITY.hash, 1)
-    assert office.issuer.publish_revocations(office.ledger, IDENTITY.hash) == {2: 1}
+    assert office.issuer.publish_revocations(office.ledger, IDENTITY.hash) == {2: 2}
 
 
 @pytest.mark.parametrize("lost", ["submit", "attach"])
@@ -358,6 +365,22 @@ def test_an_interrupted_publication_is_completed(
     assert book.refresh_gaps(office.ledger).revoked == [1]
     epochs = {row.handle == held.handle: row.epoch for row in office.issuer.issued()}
     assert epochs == {True: 2, False: 3}
+
+
+def test_a_list_that_never_arrived_is_attached_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = office.book()
+    held = office.credential(book)
+    office.issuer.revoke(IDENTITY.hash, held.handle, "lost")
+    with monkeypatch.context() as patch:
+        patch.setattr(office.ledger, "attach", lambda data: b"")
+        office.issuer.publish_revocations(office.ledger, IDENTITY.hash)
+    size = office.ledger.size
+    assert book.refresh_gaps(office.ledger).missing == [1]
+    assert office.issuer.publish_revocations(office.ledger, IDENTITY.hash) == {1: 2}
+    assert book.refresh_gaps(office.ledger).revoked == [1]
+    assert office.ledger.size == size
 
 
 def test_an_old_copy_of_the_database_lifts_no_revocation(office: Office, tmp_path: Path) -> None:

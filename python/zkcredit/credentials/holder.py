@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView
     from zkcredit.ledger.registry import CredentialKey
 
+CREDENTIAL_JSON = "application/vnd.zkcredit.credential+json"
+CREDENTIAL_CBOR = "application/vnd.zkcredit.credential+cbor"
+"""Media types of exported credentials."""
 MAX_ORDINALS = 256
 """Most credentials of one wallet under one key: :meth:`CredentialBook.receive` tries them all."""
 
@@ -94,24 +97,22 @@ class CredentialBook:
         issuer has not signed this content for this wallet; StateConflict if the request
         was answered before with other content.
         """
-        if reply.ledger_id != ledger.ledger_id:
-            raise Refused("wrong-ledger", "the credential is for another ledger")
         schema = ledger.registry.schema(reply.schema_hash).schema
         if len(reply.values) != len(schema.fields):
             raise MalformedInput(f"{schema.name} has {len(schema.fields)} fields")
         credential = HeldCredential(
-            number=1 + max((item.number for item in self._held), default=0),
-            ledger_id=reply.ledger_id,
-            issuer_id=reply.issuer_id,
+            number=0,
+            ledger_id=bytes(reply.ledger_id),
+            issuer_id=bytes(reply.issuer_id),
             encoded_schema=schema.encode(),
             key_number=reply.key_number,
             ordinal=self._ordinal(reply),
             handle=reply.handle,
             expires=reply.expires,
             texts=list(reply.values),
-            signature=reply.signature,
+            signature=bytes(reply.signature),
         )
-        return self.add(ledger, credential)
+        return self._add(ledger, credential)
 
     def _ordinal(self, reply: CredentialReply) -> int:
         """Which of the wallet's requests the reply answers."""
@@ -121,8 +122,10 @@ class CredentialBook:
                 return ordinal
         raise Refused("not-requested", "this wallet has not asked for this credential")
 
-    def add(self, ledger: LedgerView, credential: HeldCredential) -> HeldCredential:
-        """Verifies a credential of this wallet and keeps it; see :meth:`receive`."""
+    def _add(self, ledger: LedgerView, credential: HeldCredential) -> HeldCredential:
+        """Verifies a credential and keeps it under the next number."""
+        if credential.ledger_id != ledger.ledger_id:
+            raise Refused("wrong-ledger", "the credential is for another ledger")
         key = _open_key(ledger, credential)
         self._verify(key, credential)
         for known in self._held:
@@ -133,8 +136,24 @@ class CredentialBook:
                         f"compare with credential {known.number}"
                     )
                 return known
-        self._held.append(credential)
-        return credential
+        number = 1 + max((item.number for item in self._held), default=0)
+        self._held.append(msgspec.structs.replace(credential, number=number))
+        return self._held[-1]
+
+    def export(self, number: int, media_type: str = CREDENTIAL_JSON) -> bytes:
+        """A credential as a file (see :mod:`zkcredit.credentials.exchange`).
+
+        It shows the values in the clear, and opens in this wallet only.
+        """
+        from zkcredit.credentials.exchange import write_credential
+
+        return write_credential(self.get(number), media_type)
+
+    def import_file(self, ledger: LedgerView, data: bytes) -> HeldCredential:
+        """Takes an exported credential of this wallet in again; refuses as :meth:`receive`."""
+        from zkcredit.credentials.exchange import read_credential
+
+        return self._add(ledger, read_credential(data, ledger.registry))
 
     def _verify(self, key: CredentialKey, credential: HeldCredential) -> None:
         from zkcredit._native import verify_messages
