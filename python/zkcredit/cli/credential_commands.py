@@ -50,16 +50,21 @@ def init(session: Session, name: str | None) -> None:
             _make_issuer(session, name)
     with issuer_on_ledger(session) as (issuer, ledger):
         index = issuer.register(ledger).index
-        found = {"name": issuer.name, "issuer_id": issuer.issuer_id, "index": index}
-    if not session.output.data({**found, "folder": str(session.folder)}):
-        pairs = [("issuer", found["name"]), ("id", issuer.issuer_id.hex()), ("entry", index)]
-        session.output.fields([*pairs, ("folder", session.folder)])
+        own_name, issuer_id = issuer.name, issuer.issuer_id
+    folder = str(session.folder)
+    found = {"name": own_name, "issuer_id": issuer_id, "index": index, "folder": folder}
+    if not session.output.data(found):
+        pairs = [("issuer", own_name), ("id", issuer_id.hex()), ("entry", index)]
+        session.output.fields([*pairs, ("folder", folder)])
         session.output.note("Next: publish a schema with `credential schema publish identity`.")
 
 
 def _make_issuer(session: Session, name: str | None) -> None:
     from zkcredit.credentials.issuer import CredentialIssuer
 
+    if name is None and session.vault_path(ISSUER).exists():
+        with session.open_vault(ISSUER) as vault:
+            name = Secrets.decode(vault.data).name
     if name is None:
         raise CallerError("give the NAME under which you issue")
     make_party(session, ISSUER, name, CredentialIssuer.create)

@@ -1,0 +1,87 @@
+"""``zkcredit serve``: the ledger of this machine over HTTP."""
+
+from __future__ import annotations
+
+import click
+
+from zkcredit.cli.base import Command
+from zkcredit.cli.context import Session, pass_session
+from zkcredit.errors import CallerError
+
+
+@click.command(
+    "serve",
+    cls=Command,
+    example="$ zkcredit --ledger ./ledger serve --port 8080",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any."
+)
+@click.option("--public-url", metavar="URL", help="Address by which clients call the service.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=200.0,
+    show_default=True,
+    help="Requests and submissions a second from one address; 0: no limit.",
+)
+@click.option(
+    "--burst",
+    type=click.FloatRange(1),
+    default=4_096.0,
+    show_default=True,
+    help="How many of them at once.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3_600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between publications of the log's files.",
+)
+@click.option("--closed", is_flag=True, help="Let nobody register over HTTP.")
+@click.option("--proxy", "proxies", metavar="IPS", help="Proxies whose X-Forwarded-For counts.")
+@click.option("--certificate", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
+@pass_session
+def serve_command(
+    session: Session,
+    host: str,
+    port: int,
+    public_url: str | None,
+    rate: float,
+    burst: float,
+    interval: float,
+    closed: bool,
+    proxies: str | None,
+    certificate: str | None,
+    key: str | None,
+) -> None:
+    """Serve the ledger in the folder --ledger over HTTP (the operator only).
+
+    Everybody else then gives the address as --ledger. The log lies as static files in
+    the folder's `published`. Ctrl-C or SIGTERM answers what was accepted, publishes it
+    and ends. Log lines (JSON) go to standard error.
+    """
+    from zkcredit.service.app import Service
+    from zkcredit.service.context import Settings
+    from zkcredit.service.server import listen, run
+
+    if (certificate is None) != (key is None):
+        raise CallerError("TLS needs both --certificate and --key")
+    folder = session.ledger_folder()
+    settings = Settings(
+        public_url=public_url, rate=rate, burst=burst, interval_s=interval, closed=closed
+    )
+    with listen(host, port) as bound:
+        scheme = "https" if certificate else "http"
+        name = f"[{host}]" if ":" in host else host
+        url = public_url or f"{scheme}://{name}:{bound.getsockname()[1]}"
+
+        def ready() -> None:
+            if not session.output.data({"url": url, "ledger": str(folder)}):
+                session.output.line(f"Serving {folder} at {url}")
+
+        service = Service(folder, settings)
+        run(service, bound, proxies=proxies, certificate=certificate, key=key, on_ready=ready)
