@@ -193,6 +193,10 @@ class BatchIndex:
         statement = candidate.statement
         self._statements[candidate.statement_hash] = index
         changes.statements.append((candidate.statement_hash, index))
+        if isinstance(statement, OpenStatement | Nullifying):
+            terms = self._registry.published(statement.terms_hash).index
+            key = (terms, statement.period, int(statement.KIND))
+            changes.counts[key] = changes.counts.get(key, 0) + 1
         if isinstance(statement, Nullifying):
             issuer = self.issuer_number(self._registry.published(statement.terms_hash).issuer_id)
             self._nullifiers[issuer, statement.nullifier] = index
@@ -230,9 +234,6 @@ def add_entry(
     changes.entries.append((index, encoded))
     if isinstance(statement, OpenStatement | Nullifying):
         changes.owed.append((*owed_key(registry, index, entry), int(statement.KIND)))
-        terms = registry.published(statement.terms_hash).index
-        key = (terms, statement.period, int(statement.KIND))
-        changes.counts[key] = changes.counts.get(key, 0) + 1
     return log.leaf_hash(encoded)
 
 
