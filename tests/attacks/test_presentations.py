@@ -24,7 +24,12 @@ from zkcredit.messages import decode_message, encode_message, signed, signing_di
 from zkcredit.policies import present as present_module
 from zkcredit.policies.binding import Bound
 from zkcredit.policies.presentation import Presentation
-from zkcredit.policies.request import PresentationRequest, own_request, read_request
+from zkcredit.policies.request import (
+    PresentationRequest,
+    make_request,
+    own_request,
+    read_request,
+)
 from zkcredit.policies.verify import verify
 
 AGE = "birth_date <= today - 18y"
@@ -267,6 +272,18 @@ def test_revealed_value_that_was_not_signed(scene: Scene, value: str) -> None:
         )
 
 
+def test_amount_in_another_form(scene: Scene) -> None:
+    """``2500`` means the same as ``2500.00``; only one of them is written."""
+    request = scene.request(scene.policy([], ["income"], credentials=("income",)))
+    shown = scene.present(request)
+    assert shown.revealed == ["2500.00"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(present_module, "_shown", lambda *_: "2500")
+        plain = scene.present(request)
+    assert plain.revealed == ["2500"]
+    fails(scene, request, plain)
+
+
 def test_more_or_less_is_revealed(scene: Scene) -> None:
     request = scene.request(scene.policy([], ["country"]))
     shown = scene.present(request)
@@ -310,6 +327,16 @@ def test_pseudonym_is_stable_and_of_one_context(scene: Scene) -> None:
     # The same person with a second wallet is the same person.
     again = pseudonym(scene, "shop.example", source=person, keys=keys, holdings=[held])
     assert again == others[1]
+
+
+def test_pseudonyms_are_unlinkable_across_verifiers(scene: Scene) -> None:
+    """Also if another shop asks under this shop's name."""
+    policy = scene.policy([AGE], extra='pseudonym = "shop.example"')
+    asked = make_request(
+        scene.registry, scene.bank.bls, scene.bank.id, policy, now_ms=scene.clock()
+    )
+    found = scene.verify(asked, scene.present(asked))
+    assert found.pseudonym != pseudonym(scene, "shop.example")
 
 
 def test_pseudonym_of_another_context(scene: Scene) -> None:

@@ -15,7 +15,9 @@ from zkcredit.credentials.schema import Schema, Value
 from zkcredit.errors import CallerError, Refused, StateConflict
 from zkcredit.merchant import Merchant
 from zkcredit.messages import Invoice, decode_message, encode_message
+from zkcredit.policies.binding import bind_purchase
 from zkcredit.policies.policy import Policy
+from zkcredit.policies.present import present
 from zkcredit.policies.presentation import Presentation
 from zkcredit.wallet import Wallet
 
@@ -150,6 +152,21 @@ def test_answer_of_another_sale(world: World, wallet: Wallet) -> None:
     moved = msgspec.structs.replace(shown, request=world.merchant.sales[1].request)
     with refused("presentation"):
         world.merchant.verify_presentation(world.ledger, moved)
+
+
+def test_another_invoice_of_the_same_wallet(world: World, wallet: Wallet) -> None:
+    """The purchase is the wallet's, but not the one that the shop asks about."""
+    asked, other = wine(world), wine(world)
+    wallet.prepare_payment(world.ledger, 1, other)
+    consent = wallet.presenter.plan(world.ledger, world.merchant.request_of(1))
+    consent.given = True
+    with refused("no-purchase"):
+        wallet.presenter.present(world.ledger, consent)
+    hashes = {number: world.merchant.sales[number - 1].invoice_hash for number in (1, 2)}
+    bound = bind_purchase(world.ledger, wallet._keys, wallet.line(1), [], hashes[2])
+    with refused("other-purchase"):
+        present(world.ledger.registry, consent, wallet._keys, bound)
+    assert asked.nonce != other.nonce
 
 
 def test_a_request_is_answered_once(world: World, wallet: Wallet) -> None:
