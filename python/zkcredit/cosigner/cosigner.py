@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
 from zkcredit.clock import system_clock
 from zkcredit.cosigner.keys import KEY_FILE, CosignerKeys, Role
-from zkcredit.cosigner.mirror import Mirror, PublishedLog
+from zkcredit.cosigner.mirror import Mirror, PublishedLog, tiles_of
 from zkcredit.cosigner.store import CosignerStore
 from zkcredit.cosigner.witness import Answer, Request, Witness
 from zkcredit.errors import CheckFailed, MalformedInput, StateConflict, ZkCreditError
-from zkcredit.ledger import folder
+from zkcredit.ledger import folder, log
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint, Note, Signature, Signer, VerifierKey, parse_signature
 from zkcredit.ledger.replay import Void
@@ -155,12 +156,32 @@ class Cosigner:
         head = Checkpoint.open(text, *self.genesis.log_keys)
         note = Note.decode(text)
         self._recall(note)
+        self._check_continues(source, head)
         before = self.mirror.size
         self.mirror.follow(source, head, progress)
         voids = self._store.voids(before)
         lines = self._sign(note, head)
         note = self._remember(note, lines)
         return Followed(head, head.size - before, voids, [line.name for line in lines[::2]], note)
+
+    def _check_continues(self, source: PublishedLog, head: Checkpoint) -> None:
+        """Heads that were signed, but are not in the mirror yet, must be part of the log."""
+        size = self.mirror.size
+        for role in (Role.RULES, Role.WITNESS):
+            known = self.signed_head(role)
+            if known.size > head.size and role is Role.RULES:
+                raise CheckFailed(
+                    f"the log is published with {head.size} entries, {known.size} were signed "
+                    "before",
+                    check="rolled-back",
+                )
+            if size < known.size <= head.size:
+                nodes = partial(log.node_from_tiles, tiles_of(source))
+                proof = log.consistency_proof(nodes, known.size, head.size)
+                try:
+                    log.verify_consistency(known.size, head.size, proof, known.root, head.root)
+                except CheckFailed as error:
+                    raise _fork(known) from error
 
     def _sign(self, note: Note, head: Checkpoint) -> list[Signature]:
         with self._store.write():
@@ -188,10 +209,7 @@ class Cosigner:
         for role in (Role.RULES, Role.WITNESS):
             known = self.signed_head(role)
             if known.size <= size and self.mirror.root(known.size) != known.root:
-                raise CheckFailed(
-                    f"the log does not continue the {known.size} entries signed before",
-                    check="fork",
-                )
+                raise _fork(known)
 
     def _signers(self, roles: Iterable[Role]) -> list[Signer]:
         return [signer for role in roles for signer in self._keys.signers(role)]
@@ -256,6 +274,12 @@ class Cosigner:
 
 def _purpose(role: Role) -> str:
     return _WITNESS if role is Role.WITNESS else _RULES
+
+
+def _fork(known: Checkpoint) -> CheckFailed:
+    return CheckFailed(
+        f"the log does not continue the {known.size} entries signed before", check="fork"
+    )
 
 
 def _size(note: Note) -> int:

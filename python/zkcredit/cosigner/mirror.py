@@ -79,7 +79,7 @@ class Mirror(StoredLog):
             return
         leaves = self._store.tile(0, own.size // TILE_WIDTH) if own.size % TILE_WIDTH else b""
         frontier = log.Frontier.decode(own.size, own.frontier)
-        tree = PublishedTree(_tiles_of(source), head, frontier, leaves)
+        tree = PublishedTree(tiles_of(source), head, frontier, leaves)
         for step in _read_ahead(source, own.size, head.size):
             self._take(step, head, tree)
             if progress is not None:
@@ -168,7 +168,9 @@ class _Index(BatchIndex):
         return False
 
 
-def _tiles_of(source: PublishedLog) -> TileReader:
+def tiles_of(source: PublishedLog) -> TileReader:
+    """Reads tiles of a source; one that is no tile raises CheckFailed ``damaged-tiles``."""
+
     def tile(level: int, number: int) -> bytes:
         try:
             return source.tile(level, number)

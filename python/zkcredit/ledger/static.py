@@ -62,7 +62,8 @@ class StaticLog:
             if attached is not None:
                 self._add(_attachment_path(digest), attached)
                 self._attached.add(digest)
-        self._replace(folder.CHECKPOINT, text.encode())
+        if head != before:  # else cosignatures may have been collected since
+            self._replace(folder.CHECKPOINT, text.encode())
         self._remove_partials(start, head.size)
         return head
 
