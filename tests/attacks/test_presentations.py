@@ -85,7 +85,10 @@ def test_another_purchase(scene: Scene, bound: Bound) -> None:
     somebody = commit([(("H", 0), secret("x")), (("H", 1), secret("y"))])
     fails(scene, request, msgspec.structs.replace(shown, bound=somebody))
     fails(scene, request, msgspec.structs.replace(shown, bound=b""))
-    fails(scene, request, msgspec.structs.replace(shown, bound_terms=bytes(32)))
+    terms = forge(
+        scene, request, {"identity": scene.identity}, bound=replace(bound, terms_hash=b"T")
+    )
+    fails(scene, request, terms)
 
 
 def test_another_ledger(scene: Scene) -> None:
