@@ -58,7 +58,7 @@ class Request:
 
     @classmethod
     def decode(cls, data: bytes) -> Request:
-        """The request that ``data`` encodes; raises MalformedInput."""
+        """The request that ``data`` encodes; MalformedInput, CheckFailed for its signatures."""
         if len(data) > REQUEST_MAX_BYTES:
             raise MalformedInput("request is too long")
         try:
@@ -72,7 +72,7 @@ class Request:
         proof = tuple(b64decode(line, "proof") for line in lines)
         if any(len(item) != log.HASH_BYTES for item in proof):
             raise MalformedInput("a hash of the proof does not have 32 bytes")
-        note = Note.decode(rest)
+        note = _decode_note(rest)
         checkpoint = Checkpoint.parse(note.text)
         if checkpoint.size >= _SIZE_LIMIT:
             raise MalformedInput("checkpoint size is out of range")
@@ -82,6 +82,15 @@ class Request:
         """The body of the request."""
         lines = [f"old {self.old_size}", *map(b64encode, self.proof), "", self.note.encode()]
         return "\n".join(lines).encode()
+
+
+def _decode_note(text: str) -> Note:
+    """A checkpoint whose signature lines cannot be read has none that verifies."""
+    try:
+        return Note.decode(text)
+    except MalformedInput as error:
+        Checkpoint.parse(text.rpartition("\n\n")[0] + "\n")
+        raise CheckFailed(str(error)) from None
 
 
 def judge(request: Request, keys: Sequence[VerifierKey] | None, known: Checkpoint) -> Answer | None:
@@ -135,6 +144,8 @@ class Witness:
             request = Request.decode(data)
         except MalformedInput as error:
             return Answer.refusal(HTTPStatus.BAD_REQUEST, str(error))
+        except CheckFailed as error:
+            return Answer.refusal(HTTPStatus.FORBIDDEN, str(error))
         note, head = request.note, request.head
         try:
             with self._store.write():
