@@ -26,6 +26,7 @@ from zkcredit.records.bodies import FolderBodies, MemoryBodies, seal_body
 from zkcredit.records.book import RecordBook
 from zkcredit.records.disclosure import Disclosure, Record, verify_record
 from zkcredit.records.grants import Grant, seal_grant
+from zkcredit.records.recipients import fingerprint
 from zkcredit.records.state import RecordsState
 
 
@@ -288,6 +289,8 @@ def test_sharing_with_a_lender_a_merchant_and_an_accountant() -> None:
         ("Shop 0", ("limit_minor",), "active"),
         ("Accountant", None, "active"),
     ]
+    assert [row.registered for row in rows] == [True, True, False]
+    assert rows[2].fingerprint == fingerprint(other.key.public_key)
     assert records.book.grants(records.number("bill")) == rows[:1]
     assert records.book.grant(rows[0].grant_id) == bank
     handed = MemoryBodies()
@@ -303,7 +306,7 @@ def test_the_example_in_the_documents(tmp_path: Path, capsys: pytest.CaptureFixt
     world.pay(wallet, 500)
     world.open_period()
     world.bill(wallet)
-    names = {"FolderBodies": FolderBodies, "folder": tmp_path, "wallet": wallet, "account": 1}
+    names: dict[str, Any] = {"folder": tmp_path, "wallet": wallet, "account": 1}
     names |= {"ledger": world.ledger, "lender": world.lender, "landlord": world.merchant}
     exec(example, names | {"save": wallet.dump, "now_ms": world.clock()})
     assert capsys.readouterr().out == "Bank 0\n"
@@ -324,9 +327,17 @@ def test_a_grant_is_for_a_purpose_and_a_time() -> None:
     assert records.book.grants()[0].state == "active"
     world.clock.forward(1)
     assert records.book.grants()[0].state == "expired"
-    for changes in ({"expires_ms": world.clock()}, {"purpose": ""}, {"fields": ["shoe_size"]}):
+    bodies = len(records.bodies._bodies)
+    for changes in (
+        {"expires_ms": world.clock()},
+        {"expires_ms": 1 << 63},
+        {"purpose": "", "fields": ["period"]},
+        {"purpose": "x" * 65},
+        {"fields": ["shoe_size"]},
+    ):
         with pytest.raises(CallerError):
             records.share("bill", other, **changes)
+    assert len(records.bodies._bodies) == bodies
     assert len(records.book.grants()) == 1
 
 

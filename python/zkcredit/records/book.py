@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkcredit.clock import system_clock
+from zkcredit.codec import text_problem
 from zkcredit.errors import CallerError, Refused, StateConflict
 from zkcredit.messages import decode_message, encode_message, signing_digest
+from zkcredit.money import MAX_MINOR
 from zkcredit.records import grants
 from zkcredit.records.anchors import Anchor
 from zkcredit.records.bodies import open_body, seal_body
 from zkcredit.records.disclosure import Disclosure, Record, disclose, verify_record
 from zkcredit.records.documents import KINDS, AnyDocument, find_kind, kind_of
 from zkcredit.records.grants import Grant
-from zkcredit.records.recipients import Recipient, check_recipient
+from zkcredit.records.recipients import OTHER, Recipient, check_recipient
 from zkcredit.records.state import HeldGrant, HeldRecord, RecordsState
 
 if TYPE_CHECKING:
@@ -48,11 +50,17 @@ class RecordRow:
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """One grant in a list; ``fields`` is None if the whole record is shared."""
+    """One grant in a list; ``fields`` is None if the whole record is shared.
+
+    ``fingerprint`` names the recipient's key (32 bytes). Unless the recipient is
+    ``registered``, nobody vouches for its name.
+    """
 
     grant_id: bytes
     record: int
     recipient: str
+    fingerprint: bytes
+    registered: bool
     fields: tuple[str, ...] | None
     purpose: str
     issued_ms: int
@@ -93,7 +101,10 @@ class RecordBook:
     def document(self, number: int) -> AnyDocument:
         """The document of a record, anchored or not."""
         held = self._held(number)
-        return self._document(held)
+        message = self._opened(held)
+        if held.entry_index is not None:
+            return decode_message(message, Record).document
+        return decode_message(message, KINDS[held.kind].document)
 
     def record(self, number: int) -> Record:
         """The record with its anchor; Refused ``not-anchored`` before its lender made one."""
@@ -153,16 +164,18 @@ class RecordBook:
     ) -> Grant:
         """Shares a whole record or single fields with one recipient.
 
-        The recipient's key is checked first (``check_recipient``). Hand over the grant, and
-        the body it names unless the recipient reads the same store. ``purpose`` is
-        1..64 bytes, ``expires_ms`` Unix time in the future.
+        The recipient's key is checked first, as ``check_recipient`` does. Hand over the
+        grant, and the body it names unless the recipient reads the same store. ``purpose``
+        is 1..64 bytes, ``expires_ms`` Unix time in the future. Refused ``not-anchored``.
         """
         record = self.record(number)
         held = self._held(number)
         check_recipient(ledger, recipient)
         now_ms = self._clock()
-        if expires_ms <= now_ms:
+        if not now_ms < expires_ms <= MAX_MINOR:
             raise CallerError("a grant must expire in the future")
+        if (problem := text_problem(purpose)) is not None:
+            raise CallerError(f"purpose: {problem}")
         wanted = None if fields is None else sorted(set(fields))
         data_key, body = held.data_key, held.body
         if wanted is not None:
@@ -281,12 +294,6 @@ class RecordBook:
             raise StateConflict(f"the body of record {held.number} is not in the store")
         return open_body(held.data_key, body)
 
-    def _document(self, held: HeldRecord) -> AnyDocument:
-        message = self._opened(held)
-        if held.entry_index is not None:
-            return decode_message(message, Record).document
-        return decode_message(message, KINDS[held.kind].document)
-
     def _held(self, number: int) -> HeldRecord:
         for held in self._state.records:
             if held.number == number:
@@ -312,6 +319,8 @@ class RecordBook:
             grant_id=grant.grant_id,
             record=grant.record,
             recipient=message.recipient_name,
+            fingerprint=message.recipient,
+            registered=decode_message(grant.recipient, Recipient).role != OTHER,
             fields=None if grant.fields is None else tuple(grant.fields),
             purpose=message.purpose,
             issued_ms=message.issued_ms,
