@@ -9,13 +9,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from zkcredit.codec import TEXT_MAX_BYTES, Reader, Writer, text_problem
+from zkcredit.codec import Reader, Writer, text_problem
 from zkcredit.entries import MEMO_BYTES
 from zkcredit.errors import CheckFailed, MalformedInput
 
 _NONCE, _TAG = 12, 16
-_MEMO_VERSION = 1
+_MEMO_VERSION = 2
 _MEMO_PLAIN = MEMO_BYTES - _NONCE - _TAG
+_LABEL_MAX_BYTES = _MEMO_PLAIN - 43
 
 
 def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
@@ -54,16 +55,20 @@ def open_reply(key: bytes, ledger_id: bytes, statement_hash: bytes, sealed: byte
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """What the holder wants to find again: amount, parts of the plan, shop and label."""
+    """What the holder wants to find again: amount, parts of the plan, shop and label.
+
+    ``rho`` (32 bytes) blinds the claim of a purchase; the shop chose it, so no phrase gives it.
+    """
 
     amount_minor: int = 0
     plan: int = 1
     label: str = "-"
+    rho: bytes = bytes(32)
 
     def seal(self, key: bytes, statement: bytes) -> bytes:
         """Exactly 128 bytes, bound to the statement."""
         writer = Writer().u8(_MEMO_VERSION).u64(self.amount_minor).u8(self.plan)
-        plain = writer.text8(shorten(self.label)).finish()
+        plain = writer.fixed(self.rho, 32).text8(_shorten(self.label)).finish()
         return seal(key, plain.ljust(_MEMO_PLAIN, b"\0"), statement)
 
     @staticmethod
@@ -71,13 +76,14 @@ class Memo:
         """CheckFailed if the memo is not the holder's, MalformedInput if it is not a memo."""
         reader = Reader(open_sealed(key, sealed, statement, "the memo"))
         reader.version(_MEMO_VERSION, "memo")
-        memo = Memo(reader.u64(), reader.u8(), reader.text8())
+        amount_minor, plan, rho = reader.u64(), reader.u8(), reader.fixed(32)
+        memo = Memo(amount_minor, plan, reader.text8(), rho)
         if any(reader.rest()):
             raise MalformedInput("the memo's padding is not zero")
         return memo
 
 
-def shorten(label: str) -> str:
-    """``label`` cut to 64 bytes of UTF-8 at a character's edge, ``-`` if nothing is left."""
-    text = label.encode()[:TEXT_MAX_BYTES].decode(errors="ignore")
+def _shorten(label: str) -> str:
+    """``label`` cut to 57 bytes of UTF-8 at a character's edge, ``-`` if nothing is left."""
+    text = label.encode()[:_LABEL_MAX_BYTES].decode(errors="ignore")
     return text if text_problem(text) is None else "-"

@@ -130,6 +130,14 @@ def test_what_the_wallet_keeps(shared: Market) -> None:
     restored = shared.wallet("buyer")
     restored.restore(shared.ledger)
     assert spends(restored) == spends(shared.buyer)
+    assert answer(shared, restored, ask(shared)).total_minor == 150
+
+
+def test_a_wallet_restored_without_memos(shared: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = shared.wallet("buyer")
+    monkeypatch.setattr("zkcredit.wallet.follow._beside", lambda *_: (b"", b""))
+    restored.restore(shared.ledger)
+    assert spends(restored) == spends(shared.buyer)
     with refused("opening-unknown"):
         answer(shared, restored, ask(shared))
 

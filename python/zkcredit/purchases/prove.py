@@ -232,8 +232,8 @@ def _opening(row: HistoryRow) -> Any:
     if row.opening is None or (row.kind == "spend" and not row.opening.rho):
         raise Refused(
             "opening-unknown",
-            f"entry {row.index} was found again on the ledger: the blinding of its amount was "
-            "in the shop's invoice, which this wallet no longer has",
+            f"entry {row.index} was found again without its memo, in which the wallet had kept "
+            "what blinds its amount",
         )
     return row.opening
 

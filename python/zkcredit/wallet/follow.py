@@ -14,6 +14,7 @@ from zkcredit.entries import (
 )
 from zkcredit.errors import CheckFailed, MalformedInput, ZkCreditError
 from zkcredit.sealing import Memo
+from zkcredit.tokens import claim_commitment
 from zkcredit.wallet.state import Pending, Token
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def follow(steps: Steps, ledger: LedgerView, token: Token, index: int) -> Pendin
             raise CheckFailed(f"entry {index} uses this token but was not made by this wallet")
         pending.next, pending.amount_minor, pending.plan = found
         pending.label, pending.invoice_hash = memo.label, statement.invoice_hash
+        pending.rho = _claim_blinding(steps, statement, pending.amount_minor, memo)
         return pending
     kind = statement.KIND
     after = steps.after_step(kind, token, statement.commitment)
@@ -81,6 +83,14 @@ def follow(steps: Steps, ledger: LedgerView, token: Token, index: int) -> Pendin
     pending.next = after
     pending.amount_minor = token.due_minor[0] if kind is Kind.STATEMENT else 0
     return pending
+
+
+def _claim_blinding(
+    steps: Steps, statement: SpendStatement, amount_minor: int, memo: Memo
+) -> bytes:
+    """What blinds the claim, empty if the memo that held it is gone."""
+    claim = claim_commitment(steps.product.value_label, amount_minor, memo.rho)
+    return memo.rho if claim == statement.claim else b""
 
 
 def _beside(ledger: LedgerView, index: int) -> tuple[bytes, bytes]:

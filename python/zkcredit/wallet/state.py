@@ -114,7 +114,7 @@ class Opening(Secretive, kw_only=True):
     """What opens the commitments in one's own entry.
 
     ``next`` is the content of C′ (its serial with the signer's tweak), ``rho`` (32 bytes)
-    blinds the claim of a purchase and is empty after a restore.
+    blinds the claim of a purchase and is empty after a restore without the memo.
     """
 
     next: Token

@@ -118,7 +118,7 @@ class Steps:
             purchase.not_after_ms,
         )
         after = self.after_spend(token, pair, points["next"], amount_minor, purchase.plan)
-        memo = Memo(amount_minor, purchase.plan, purchase.label)
+        memo = Memo(amount_minor, purchase.plan, purchase.label, purchase.rho)
         pending = self._pending(prover, statement, after, memo)
         pending.invoice_hash, pending.rho = purchase.invoice_hash, purchase.rho
         return pending
