@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zkcredit.database import OwnStore
     from zkcredit.keys import IssuerKeys
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.service.signatures import RequestSigner
 
 _Store = TypeVar("_Store", bound="OwnStore")
 _Keys = TypeVar("_Keys", bound="IssuerKeys")
@@ -54,6 +55,12 @@ class IssuerDesk(Generic[_Store, _Keys]):
         if value is None:
             raise CallerError("the issuer is not registered on a ledger yet")
         return value
+
+    def request_signer(self) -> RequestSigner:
+        """What signs the issuer's HTTP requests; CallerError before :meth:`register`."""
+        from zkcredit.service.signatures import RequestSigner
+
+        return RequestSigner(self.keys, self.issuer_id)
 
     def on(self, ledger: LedgerView) -> bytes:
         """The issuer id, after checking that this is the issuer's ledger."""

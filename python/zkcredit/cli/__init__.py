@@ -24,6 +24,7 @@ BROKEN_PIPE = 141
 
 _COMMANDS = {
     "ledger": ("ledger_commands", "group", "Make, read and check a ledger."),
+    "serve": ("serve_commands", "serve_command", "Serve a ledger over HTTP."),
     "lender": (
         "lender_desk lender_commands lender_billing",
         "group",

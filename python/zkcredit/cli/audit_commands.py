@@ -104,6 +104,9 @@ def audit_command(
 def _source(session: Session, published: str | None) -> Iterator[Source]:
     """The ledger of the session, or the static files of one."""
     if published is None:
+        place = session.ledger_place()
+        published = place if isinstance(place, str) else None
+    if published is None:
         with session.ledger(read_only=True) as ledger:
             yield ledger
         return
@@ -124,7 +127,7 @@ def _reference_audit(
     from zkcredit.reference import Folder, audit
 
     profile, out = session.profile, session.output
-    known, folder = profile.ledger_id, Folder(session.ledger_place())
+    known, folder = profile.ledger_id, Folder(session.ledger_folder())
     if known not in (None, folder.ledger_id):
         raise StateConflict("this profile belongs to another ledger: use another --profile")
     with progress("verifying") as update:

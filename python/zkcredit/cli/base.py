@@ -27,9 +27,7 @@ def common_options() -> list[click.Parameter]:
         _option("--json", is_flag=True, help="Print one JSON object (amounts in minor units)."),
         _option("--home", metavar="DIR", help="Your folder [ZKCREDIT_HOME, else ~/.zkcredit]."),
         _option("--profile", metavar="NAME", help="Folder inside it [ZKCREDIT_PROFILE, default]."),
-        _option(
-            "--ledger", metavar="DIR", help="The ledger's folder [ZKCREDIT_LEDGER, else last]."
-        ),
+        _option("--ledger", metavar="PLACE", help="Folder or URL [ZKCREDIT_LEDGER, else last]."),
         _option(
             "--passphrase-file",
             metavar="FILE",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zkcredit.cli.output import Output
+from zkcredit.cli.output import Output, progress
 from zkcredit.errors import (
     CallerError,
     CheckFailed,
@@ -26,8 +26,15 @@ from zkcredit.errors import (
 )
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from zkcredit.ledger.genesis import Genesis
     from zkcredit.ledger.operator import Operator
+    from zkcredit.remote import RemoteLedger
+    from zkcredit.service.signatures import RequestSigner
     from zkcredit.vault import Vault
+
+    AnyLedger: TypeAlias = Operator | RemoteLedger
 
 PROFILE_TYPE = "zkcredit/profile/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -91,7 +98,7 @@ class Profile:
         except (KeyError, TypeError, ValueError):
             raise MalformedInput(damaged) from None
 
-    def check(self, ledger: Operator) -> None:
+    def check(self, ledger: AnyLedger) -> None:
         """StateConflict for another ledger, CheckFailed for one that was rolled back."""
         if self.ledger_id is None:
             return
@@ -108,7 +115,7 @@ class Profile:
         if ledger.root(self.size) != self.root:
             raise CheckFailed(f"the first {self.size} entries changed since they were seen")
 
-    def remember(self, place: Path, ledger: Operator) -> None:
+    def remember(self, place: Path | str, ledger: AnyLedger) -> None:
         """Pins the ledger and its present head."""
         from zkcredit.vault import replace_file
 
@@ -176,22 +183,63 @@ class Session:
 
     # -- ledger ----------------------------------------------------------------------------
 
-    def ledger_place(self, *, new: bool = False) -> Path:
-        """Folder of the ledger: option, environment or the one used last."""
+    def ledger_place(self, *, new: bool = False) -> Path | str:
+        """Folder or URL of the ledger: option, environment or the one used last."""
         chosen = self._option("ledger", "ZKCREDIT_LEDGER")
         if chosen is None and not new:
             chosen = self.profile.ledger
         if chosen is None:
-            raise CallerError("which ledger? Give its folder with --ledger or ZKCREDIT_LEDGER")
-        return Path(chosen).expanduser().absolute()
+            raise CallerError(
+                "which ledger? Give its folder or address with --ledger or ZKCREDIT_LEDGER"
+            )
+        return chosen if "://" in chosen else Path(chosen).expanduser().absolute()
+
+    def ledger_folder(self, *, new: bool = False) -> Path:
+        """The ledger's folder; CallerError for a URL: only the operator has the folder."""
+        place = self.ledger_place(new=new)
+        if isinstance(place, str):
+            raise CallerError("this is done where the ledger's folder is, not over its address")
+        return place
+
+    def genesis(self) -> Genesis:
+        """The genesis in the ledger's folder, or what a service says of itself.
+
+        CheckFailed if it is not that of this profile's ledger.
+        """
+        place = self.ledger_place()
+        if isinstance(place, Path):
+            from zkcredit.ledger.folder import read_genesis
+
+            return read_genesis(place)
+        with self.ledger(read_only=True) as ledger:
+            return ledger.genesis
+
+    def sign_in(self, ledger: AnyLedger, signer: Callable[[], RequestSigner]) -> None:
+        """Names the party that speaks, to a ledger that is a service."""
+        if isinstance(self.ledger_place(), str):
+            from zkcredit.remote import RemoteLedger
+
+            assert isinstance(ledger, RemoteLedger)
+            ledger.sign_as(signer)
+
+    def _open_ledger(self, place: Path | str, read_only: bool) -> AnyLedger:
+        if isinstance(place, Path):
+            from zkcredit.ledger.operator import Operator
+
+            return Operator.open(place, read_only=read_only)
+        from zkcredit.remote import RemoteLedger
+
+        cache = self.folder / "ledger.db" if self.folder.is_dir() else None
+        with progress("verifying the log") as update:
+            return RemoteLedger.open(
+                place, cache, ledger_id=self.profile.ledger_id, progress=update
+            )
 
     @contextlib.contextmanager
-    def ledger(self, *, read_only: bool = False) -> Iterator[Operator]:
+    def ledger(self, *, read_only: bool = False) -> Iterator[AnyLedger]:
         """The ledger, checked against what was seen of it before and remembered at the end."""
-        from zkcredit.ledger.operator import Operator
-
         place = self.ledger_place()
-        with Operator.open(place, read_only=read_only) as ledger:
+        with self._open_ledger(place, read_only) as ledger:
             self.profile.check(ledger)
             try:
                 yield ledger

@@ -28,10 +28,10 @@ from zkcredit.cli.parties import Secrets, make_database, make_party
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict
 
 if TYPE_CHECKING:
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.credentials.messages import CredentialReply
     from zkcredit.credentials.schema import Schema
     from zkcredit.credentials.store import Issued
-    from zkcredit.ledger.operator import Operator
 
 
 @group.add("init", example='$ zkcredit --ledger ./ledger credential init "Registry Office"')
@@ -357,7 +357,7 @@ def verify(session: Session, file: str) -> None:
         session.output.fields(list(found.items()))
 
 
-def _check_reply(ledger: Operator, reply: CredentialReply) -> dict[str, Any]:
+def _check_reply(ledger: AnyLedger, reply: CredentialReply) -> dict[str, Any]:
     registry = ledger.registry
     if reply.ledger_id != ledger.ledger_id:
         raise Refused("wrong-ledger", "the credential is for another ledger")

@@ -15,9 +15,9 @@ from zkcredit.cli.parties import Secrets
 from zkcredit.errors import CallerError, MalformedInput, Refused, StoreError
 
 if TYPE_CHECKING:
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.credentials.issuer import CredentialIssuer
     from zkcredit.credentials.schema import Field, Schema, Value
-    from zkcredit.ledger.operator import Operator
     from zkcredit.ledger.registry import PublishedSchema, Registry
 
 ISSUER, LENDER = "issuer", "lender"
@@ -41,7 +41,7 @@ def is_lender(session: Session) -> bool:
 
 
 @contextlib.contextmanager
-def issuer_on_ledger(session: Session) -> Iterator[tuple[CredentialIssuer, Operator]]:
+def issuer_on_ledger(session: Session) -> Iterator[tuple[CredentialIssuer, AnyLedger]]:
     """The issuer of this profile together with its ledger."""
     from zkcredit.credentials.issuer import CredentialIssuer
 
@@ -51,6 +51,7 @@ def issuer_on_ledger(session: Session) -> Iterator[tuple[CredentialIssuer, Opera
         if role == LENDER and not database.exists():
             raise StoreError("this lender issues no credentials yet: run `credential init`")
         issuer = CredentialIssuer.open(database, Secrets.decode(vault.data).seed)
+        session.sign_in(ledger, issuer.request_signer)
         try:
             yield issuer, ledger
         finally:

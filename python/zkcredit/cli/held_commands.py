@@ -16,9 +16,9 @@ from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.params import COUNT
 
 if TYPE_CHECKING:
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.credentials.held import HeldCredential
     from zkcredit.credentials.holder import CredentialBook
-    from zkcredit.ledger.operator import Operator
     from zkcredit.ledger.registry import Registry
 
 ORDINAL = click.IntRange(min=0, max=255)
@@ -29,7 +29,7 @@ class Holding:
     """A party's credentials with its ledger; ``save`` stores the vault."""
 
     book: CredentialBook
-    ledger: Operator
+    ledger: AnyLedger
     save: Callable[[], None]
 
 

@@ -21,7 +21,7 @@ from zkcredit.clock import system_clock
 from zkcredit.errors import CheckFailed, MalformedInput
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.operator import Operator
+    from zkcredit.cli.context import AnyLedger
 
 
 @click.group(cls=Group, name="ledger", example="$ zkcredit --ledger ./ledger ledger init")
@@ -49,7 +49,7 @@ def init(session: Session, origin: str) -> None:
     """
     from zkcredit.ledger.operator import Operator
 
-    place = session.ledger_place(new=True)
+    place = session.ledger_folder(new=True)
     with Operator.create(place, origin=origin) as ledger:
         ledger.checkpoint()
         if session.profile.ledger is None:
@@ -109,7 +109,7 @@ def show(session: Session, index: int | None) -> None:
             _show_head(session, ledger)
 
 
-def _show_entry(session: Session, ledger: Operator, index: int) -> None:
+def _show_entry(session: Session, ledger: AnyLedger, index: int) -> None:
     from dataclasses import fields
 
     entry = ledger.entry(index)
@@ -141,7 +141,7 @@ def _show_entry(session: Session, ledger: Operator, index: int) -> None:
     session.output.fields(pairs)
 
 
-def _show_head(session: Session, ledger: Operator) -> None:
+def _show_head(session: Session, ledger: AnyLedger) -> None:
     registry, size = ledger.registry, ledger.size
     last_ms = ledger.entry(size - 1).timestamp_ms if size else None
     owed = ledger.owed(system_clock())
@@ -232,9 +232,11 @@ def publish(session: Session, folder: str, retire: int | None) -> None:
     `zkcredit audit --published FOLDER` needs nothing else, and other people's
     log clients can read it.
     """
+    from zkcredit.ledger.operator import Operator
     from zkcredit.ledger.static import StaticLog
 
-    with session.ledger() as ledger:
+    with Operator.open(session.ledger_folder()) as ledger:
+        session.profile.check(ledger)
         log = StaticLog(ledger, folder)
         head = log.publish()
         retired = 0 if retire is None else log.retire_evidence(retire)
@@ -275,11 +277,10 @@ def check_receipt(session: Session, file: str, genesis: str | None) -> None:
 
     The keys are those of the genesis file, or of the ledger folder (--ledger).
     """
-    from zkcredit.ledger.folder import read_genesis
     from zkcredit.ledger.tlogproof import TlogProof
 
     proof = TlogProof.decode(read_text(file))
-    known = read_genesis_file(genesis) if genesis else read_genesis(session.ledger_place())
+    known = read_genesis_file(genesis) if genesis else session.genesis()
     entry, head = proof.verify(*known.log_keys)
     found = {
         "ok": True,
@@ -312,7 +313,7 @@ def verify(session: Session, pinned: str | None) -> None:
         session.output.line(f"Checkpoints at these sizes were met: {vouched}.")
 
 
-def _verify(ledger: Operator, pinned: str | None, update: Any) -> tuple[int, bytes, list[int]]:
+def _verify(ledger: AnyLedger, pinned: str | None, update: Any) -> tuple[int, bytes, list[int]]:
     from zkcredit import digests
     from zkcredit.entries import Entry
     from zkcredit.ledger import log

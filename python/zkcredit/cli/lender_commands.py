@@ -25,7 +25,7 @@ from zkcredit.cli.watch import watched
 from zkcredit.errors import MalformedInput, Refused, StateConflict
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.operator import Operator
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.lender import Lender
     from zkcredit.terms import Terms
 
@@ -196,7 +196,7 @@ def period(session: Session, action: str, number: int, prefix: str | None) -> No
 
 
 def _open_period(
-    lender: Lender, ledger: Operator, terms_hash: bytes, number: int
+    lender: Lender, ledger: AnyLedger, terms_hash: bytes, number: int
 ) -> dict[str, Any]:
     current = ledger.registry.current_period(terms_hash)
     if number > current + 1:

@@ -13,7 +13,7 @@ from zkcredit.cli.context import Session
 from zkcredit.cli.parties import Secrets
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.operator import Operator
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.lender import Account, Lender
     from zkcredit.terms import Terms
 
@@ -45,9 +45,10 @@ def open_lender(session: Session) -> Iterator[Lender]:
 
 
 @contextlib.contextmanager
-def lender_on_ledger(session: Session) -> Iterator[tuple[Lender, Operator]]:
+def lender_on_ledger(session: Session) -> Iterator[tuple[Lender, AnyLedger]]:
     """The lender together with its ledger."""
     with session.ledger() as ledger, open_lender(session) as lender:
+        session.sign_in(ledger, lender.request_signer)
         yield lender, ledger
 
 

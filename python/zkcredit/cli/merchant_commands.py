@@ -18,7 +18,7 @@ from zkcredit.cli.watch import watched
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.operator import Operator
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.ledger.registry import Registry
     from zkcredit.merchant import Merchant, Sale
 
@@ -37,7 +37,7 @@ def group() -> None:
 @contextlib.contextmanager
 def open_merchant(
     session: Session, *, read_only: bool = False
-) -> Iterator[tuple[Merchant, Operator, Callable[[], None]]]:
+) -> Iterator[tuple[Merchant, AnyLedger, Callable[[], None]]]:
     """The merchant of this profile, its ledger, and ``save``."""
     from zkcredit.merchant import Merchant
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.errors import CallerError
+
+if TYPE_CHECKING:
+    import socket
 
 
 @click.command(
@@ -45,19 +51,7 @@ from zkcredit.errors import CallerError
 @click.option("--certificate", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
 @pass_session
-def serve_command(
-    session: Session,
-    host: str,
-    port: int,
-    public_url: str | None,
-    rate: float,
-    burst: float,
-    interval: float,
-    closed: bool,
-    proxies: str | None,
-    certificate: str | None,
-    key: str | None,
-) -> None:
+def serve_command(session: Session, /, **options: Any) -> None:
     """Serve the ledger in the folder --ledger over HTTP (the operator only).
 
     Everybody else then gives the address as --ledger. The log lies as static files in
@@ -68,20 +62,30 @@ def serve_command(
     from zkcredit.service.context import Settings
     from zkcredit.service.server import listen, run
 
+    certificate, key = options["certificate"], options["key"]
     if (certificate is None) != (key is None):
         raise CallerError("TLS needs both --certificate and --key")
     folder = session.ledger_folder()
     settings = Settings(
-        public_url=public_url, rate=rate, burst=burst, interval_s=interval, closed=closed
+        public_url=options["public_url"],
+        rate=options["rate"],
+        burst=options["burst"],
+        interval_s=options["interval"],
+        closed=options["closed"],
     )
-    with listen(host, port) as bound:
-        scheme = "https" if certificate else "http"
-        name = f"[{host}]" if ":" in host else host
-        url = public_url or f"{scheme}://{name}:{bound.getsockname()[1]}"
+    with listen(options["host"], options["port"]) as bound:
+        url = options["public_url"] or _url(bound, tls=certificate is not None)
 
         def ready() -> None:
             if not session.output.data({"url": url, "ledger": str(folder)}):
                 session.output.line(f"Serving {folder} at {url}")
+            sys.stdout.flush()
 
+        proxies: str | None = options["proxies"]
         service = Service(folder, settings)
         run(service, bound, proxies=proxies, certificate=certificate, key=key, on_ready=ready)
+
+
+def _url(bound: socket.socket, *, tls: bool) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -15,7 +15,7 @@ from zkcredit.cli.params import COUNT
 from zkcredit.errors import CallerError, Refused, ZkCreditError
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.operator import Operator
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.terms import Terms
     from zkcredit.wallet import Event, Line, Wallet
 
@@ -42,7 +42,7 @@ class Desk:
 
     session: Session
     wallet: Wallet
-    ledger: Operator
+    ledger: AnyLedger
     save: Callable[[], None]
 
     def terms(self, line: Line) -> Terms:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zkcredit.cli.context import AnyLedger
     from zkcredit.entries import Entry
-    from zkcredit.ledger.operator import Operator
 
 _EVERY = 256
 
 
 class _Watched:
-    def __init__(self, ledger: Operator, update: Callable[[int, int], None]) -> None:
+    def __init__(self, ledger: AnyLedger, update: Callable[[int, int], None]) -> None:
         self._ledger = ledger
         self._update = update
 
@@ -29,6 +29,6 @@ class _Watched:
             yield index, entry
 
 
-def watched(ledger: Operator, update: Callable[[int, int], None]) -> Any:
+def watched(ledger: AnyLedger, update: Callable[[int, int], None]) -> Any:
     """``ledger`` with :meth:`entries` calling ``update(done, total)`` now and then."""
     return _Watched(ledger, update)

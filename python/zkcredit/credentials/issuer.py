@@ -37,6 +37,7 @@ from zkcredit.keys import IssuerKeys
 if TYPE_CHECKING:
     from zkcredit._native import IssuerKey, Seed
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.service.signatures import RequestSigner
 
 _NO_TWEAK = bytes(32)
 _DAY_MS = 86_400_000
@@ -101,6 +102,10 @@ class CredentialIssuer:
     def issuer_id(self) -> bytes:
         """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
         return self._desk.issuer_id
+
+    def request_signer(self) -> RequestSigner:
+        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
+        return self._desk.request_signer()
 
     # -- registration ----------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from zkcredit.entries import (
 )
 from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
 from zkcredit.keys import LenderKeys
-from zkcredit.lender import billing, granting, records, settling, signing
+from zkcredit.lender import billing, granting, history, records, settling, signing
 from zkcredit.lender.desk import Desk, cap_minor
 from zkcredit.lender.signing import SignReport
 from zkcredit.lender.store import (
@@ -51,12 +51,14 @@ from zkcredit.messages import (
 
 if TYPE_CHECKING:
     from zkcredit._native import Seed
+    from zkcredit.credentials.schema import Value
     from zkcredit.ledger import LedgerView, Receipt
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.disclosure import Record
     from zkcredit.records.documents import CreditAgreement, CreditReport
     from zkcredit.records.grants import Grant, Shared
     from zkcredit.records.recipients import Recipient
+    from zkcredit.service.signatures import RequestSigner
     from zkcredit.terms import Terms
     from zkcredit.tokens import Product
 
@@ -124,6 +126,10 @@ class Lender:
     def issuer_id(self) -> bytes:
         """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
         return self._desk.issuer_id
+
+    def request_signer(self) -> RequestSigner:
+        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
+        return self._desk.request_signer()
 
     # -- registration ----------------------------------------------------------------------
 
@@ -309,6 +315,14 @@ class Lender:
     def owed_minor(self, account: int) -> int:
         """Balance of the last document less payments and credits since."""
         return records.owed_minor(self._desk, self._store.account(account))
+
+    def credit_history(self, account: int) -> dict[str, Value]:
+        """Values of a ``credit-history`` credential about an account, as of now.
+
+        See :func:`history.credit_history`; issue it with a
+        :class:`~zkcredit.credentials.issuer.CredentialIssuer` on this lender's seed and name.
+        """
+        return history.credit_history(self._desk, account)
 
     def dispute(self, account: int, reason: str) -> Account:
         """Marks a customer's dispute: interest and late fees are waived until it is resolved."""

@@ -60,7 +60,8 @@ class Server(uvicorn.Server):
         """Closes slow connections; called ten times a second."""
         now = time.monotonic()
         waiting: dict[Any, float] = {}
-        for connection in self.server_state.connections:
+        connections: set[Any] = set(self.server_state.connections)
+        for connection in connections:
             cycle = connection.cycle
             busy = cycle is not None and not cycle.response_complete
             if busy or connection.timeout_keep_alive_task is not None:
@@ -76,7 +77,7 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to the address; StoreError if that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio looks at it
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))

@@ -14,6 +14,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from http_message_signatures import (
     HTTPMessageSigner,
     HTTPMessageVerifier,
@@ -72,8 +76,6 @@ class RequestSigner:
     """Signs requests of one registered party (``party_id``, 32 bytes)."""
 
     def __init__(self, keys: Identity, party_id: bytes) -> None:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         self._bls = keys.bls
         self._private = Ed25519PrivateKey.from_private_bytes(keys.request_seed())
         self.party_id = party_id
@@ -121,11 +123,11 @@ class _Bound(HTTPSignatureKeyResolver):
     def __init__(self, store: ServiceStore) -> None:
         self._store = store
 
-    def resolve_public_key(self, key_id: str) -> bytes:
+    def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:
         found = self._store.key(_party(key_id))
         if found is None:
             raise Refused("signature-refused", "no key is bound to this party: send it first")
-        return found
+        return Ed25519PublicKey.from_public_bytes(found)
 
 
 def _party(key_id: str) -> bytes:
