@@ -232,6 +232,11 @@ class LenderStore(OwnStore):
         )
         return Movement(*rows[0]) if rows else None
 
+    def payments(self, account: int) -> list[Movement]:
+        """All payments of an account in the order of their recording."""
+        sql = "SELECT * FROM movements WHERE account=? AND kind=? ORDER BY recorded_ms, id"
+        return [Movement(*row) for row in self._rows(sql, (account, PAYMENT))]
+
     def undocumented(self, accounts: Iterable[int]) -> dict[int, list[Movement]]:
         """Movements of these accounts that no billing document lists yet."""
         found: dict[int, list[Movement]] = {}
