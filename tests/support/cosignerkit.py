@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledgerkit import World
-
 from zkcredit import digests
 from zkcredit.codec import Writer
 from zkcredit.cosigner import Cosigner
@@ -43,9 +41,9 @@ class Forger:
     records: list[Record] = field(default_factory=list)
 
     @classmethod
-    def of(cls, world: World) -> Forger:
+    def of(cls, ledger: Operator) -> Forger:
         """Begins with all that is on the honest ledger."""
-        return cls(world.ledger, list(world.ledger.records(0, world.ledger.size)))
+        return cls(ledger, list(ledger.records(0, ledger.size)))
 
     def add(self, submission: Submission, timestamp_ms: int | None = None) -> int:
         """Appends a submission without asking any rule; returns its index."""

@@ -134,7 +134,7 @@ def test_a_restored_database_remembers_from_its_signatures(world: World, tmp_pat
         fill(world, 0, 5)
         cosigner.follow(publish(world.ledger, public))
     shutil.copy(place / "cosigner.db", backup)
-    fork = Forger.of(world)
+    fork = Forger.of(world.ledger)
     with Cosigner.open(place) as cosigner:
         fill(world, 5, 10)
         note = cosigner.follow(publish(world.ledger, public)).note
