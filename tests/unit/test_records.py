@@ -16,7 +16,13 @@ from kit import World, seed
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, StoreError
 from zkcredit.hashing import derive_key
 from zkcredit.ledger import log
-from zkcredit.messages import committed_fields, decode_message, encode_message, signing_digest
+from zkcredit.messages import (
+    committed_fields,
+    decode_message,
+    encode_message,
+    signed,
+    signing_digest,
+)
 from zkcredit.records.anchors import GROUP_MAX, Group, group_root
 from zkcredit.records.bodies import (
     BODY_MAX_BYTES,
@@ -293,16 +299,21 @@ def test_the_ledger_vouches_for_registered_recipients(world: World) -> None:
         recipient = party.recipient(ledger)
         assert decode_message(encode_message(recipient), Recipient) == recipient
         assert check_recipient(ledger, recipient) is True
-        for changes in (
-            {"public_key": RecipientKey.derive(seed("thief")).public_key},
-            {"name": "Another Bank"},
-            {"party_id": bytes(32)},
-            {"role": "merchant" if recipient.role == "issuer" else "issuer"},
-            {"ledger_id": bytes(32)},
-            {"signature": bytes(96)},
+        bls = (party._desk.keys if party is world.lender else party._keys).bls
+        other_role = "merchant" if recipient.role == "issuer" else "issuer"
+        for changes, rule in (
+            ({"public_key": RecipientKey.derive(seed("thief")).public_key}, "bad-signature"),
+            ({"signature": bytes(96)}, "bad-signature"),
+            ({"name": "Another Bank"}, "bad-signature"),
+            ({"party_id": bytes(32)}, "unknown-"),
+            ({"role": other_role}, "unknown-"),
+            ({"ledger_id": bytes(32)}, "wrong-ledger"),
         ):
-            with pytest.raises(Refused):
-                check_recipient(ledger, msgspec.structs.replace(recipient, **changes))
+            forged = msgspec.structs.replace(recipient, **changes)
+            if rule != "bad-signature" or "name" in changes:  # even if it is signed
+                forged = signed(forged, bls.sign(signing_digest(forged)))
+            with pytest.raises(Refused, match=rule):
+                check_recipient(ledger, forged)
     other = RecipientKey.derive(seed("x")).unregistered(ledger.ledger_id, "Accountant")
     assert check_recipient(ledger, other) is False
     for changes in ({"party_id": world.issuer_id}, {"signature": b"\x01" * 96}):

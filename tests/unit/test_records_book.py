@@ -72,16 +72,21 @@ def test_an_agreement_says_what_the_terms_say() -> None:
     assert third.nonce not in (agreement.nonce, second.nonce)
 
 
-def test_a_report_counts_late_periods() -> None:
+def test_a_report_counts_as_the_credential_does() -> None:
     world = World()
     holder = world.holder()
     world.pay(holder, 5_000)
     for _ in range(2):
         world.open_period()
         world.bill(holder)
+    world.clock.forward(36 * HOUR_MS)
     world.lender.record_payment(1, 1_500, "transfer")
     report = world.lender.report(world.ledger, 1)
-    assert (report.periods, report.late_periods) == (2, 1)
+    history = world.lender.credit_history(1)
+    figures = (report.periods, report.on_time_periods, report.days_late)
+    assert figures == (1, 0, 2)
+    names = ("periods", "on_time_periods", "days_late")
+    assert figures == tuple(history[name] for name in names)
     assert report.owed_minor == world.lender.owed_minor(1) == 5_000 - 1_500
     assert report.arrears_minor == 1_000
     assert (report.state, report.limit_minor) == ("arrears", LIMIT)

@@ -23,7 +23,7 @@ from zkcredit.entries import (
 )
 from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
 from zkcredit.keys import LenderKeys
-from zkcredit.lender import billing, granting, history, records, settling, signing
+from zkcredit.lender import billing, granting, history, onboarding, records, settling, signing
 from zkcredit.lender.desk import Desk, cap_minor
 from zkcredit.lender.signing import SignReport
 from zkcredit.lender.store import (
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from zkcredit._native import Seed
     from zkcredit.credentials.schema import Value
     from zkcredit.ledger import LedgerView, Receipt
+    from zkcredit.policies.policy import Policy
+    from zkcredit.policies.request import PresentationRequest
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.disclosure import Record
     from zkcredit.records.documents import CreditAgreement, CreditReport
@@ -215,6 +217,18 @@ class Lender:
         offers = [granting.Offer(*item) for item in requests]
         return granting.grant_many(self._desk, ledger, offers)
 
+    def set_onboarding(self, ledger: LedgerView, policy: Policy | None) -> None:
+        """Asks newcomers for a presentation: one person, one line. See :mod:`onboarding`."""
+        onboarding.set_policy(self._desk, ledger, policy)
+
+    def onboarding_request(self, ledger: LedgerView) -> PresentationRequest:
+        """What one newcomer has to answer, in :attr:`OpenRequest.presentation`."""
+        return onboarding.ask(self._desk, ledger)
+
+    def onboarded(self, account: int) -> dict[str, str] | None:
+        """What the holder of an account revealed then, by ``alias.field``; None if nothing."""
+        return onboarding.disclosed(self._desk, account)
+
     def sign_pending(self, ledger: LedgerView, *, rescan: bool = False) -> SignReport:
         """Answers all opens, spends and refreshes; see :func:`signing.sign_pending`."""
         return signing.sign_pending(self._desk, ledger, rescan=rescan)
@@ -314,7 +328,7 @@ class Lender:
 
     def owed_minor(self, account: int) -> int:
         """Balance of the last document less payments and credits since."""
-        return records.owed_minor(self._desk, self._store.account(account))
+        return history.owed_minor(self._desk, self._store.account(account))
 
     def credit_history(self, account: int) -> dict[str, Value]:
         """Values of a ``credit-history`` credential about an account, as of now.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zkcredit.entries import RecordsStatement
 from zkcredit.errors import StateConflict
-from zkcredit.lender.store import LIMIT, Account
+from zkcredit.lender.history import owed_minor, payment_record
+from zkcredit.lender.store import Account
 from zkcredit.messages import (
-    BillingDocument,
     decode_message,
     encode_message,
     signed,
@@ -83,7 +83,7 @@ def report(desk: Desk, ledger: LedgerView, number: int) -> CreditReport:
     """A new signed report on an account, as of now."""
     account = _open_account(desk, ledger, number)
     assert account.open_index is not None
-    bills = [decode_message(body, BillingDocument) for body, _ in desk.store.documents(number)]
+    paid = payment_record(desk, account)
     draft = unsigned(
         CreditReport,
         ledger_id=ledger.ledger_id,
@@ -97,18 +97,13 @@ def report(desk: Desk, ledger: LedgerView, number: int) -> CreditReport:
         limit_minor=account.limit_minor,
         owed_minor=owed_minor(desk, account),
         arrears_minor=account.arrears_minor,
-        periods=len(bills),
-        late_periods=sum(bill.arrears_minor > 0 for bill in bills),
+        periods=paid.periods,
+        on_time_periods=paid.on_time_periods,
+        days_late=paid.days_late,
         nonce=secrets.token_bytes(32),
     )
     with desk.store.write():
         return _keep(desk, draft)
-
-
-def owed_minor(desk: Desk, account: Account) -> int:
-    """Balance of the last document less payments and credits since."""
-    listed = desk.store.undocumented([account.number]).get(account.number, [])
-    return account.balance_minor - sum(m.amount_minor for m in listed if m.kind != LIMIT)
 
 
 def anchor(desk: Desk, ledger: LedgerView) -> list[int]:

@@ -61,8 +61,8 @@ class CreditReport(Document, frozen=True, kw_only=True, tag="zkcredit/credit-rep
     """Lender → holder: how one line stood at ``as_of_ms`` (Unix time).
 
     ``owed_minor`` is the balance of the last bill less payments and credits since,
-    ``arrears_minor`` what was overdue in that bill. Of ``periods`` billed,
-    ``late_periods`` had arrears of the one before.
+    ``arrears_minor`` what was overdue in that bill. Of ``periods`` fallen due,
+    ``on_time_periods`` were paid on time; ``days_late`` counts the days of the others.
     """
 
     ledger_id: Hex32
@@ -77,7 +77,8 @@ class CreditReport(Document, frozen=True, kw_only=True, tag="zkcredit/credit-rep
     owed_minor: SignedMinor
     arrears_minor: Minor
     periods: Counter
-    late_periods: Counter
+    on_time_periods: Counter
+    days_late: Counter
     nonce: Hex32
     signature: Hex96
 
