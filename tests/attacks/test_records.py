@@ -23,8 +23,9 @@ from zkcredit.messages import (
     signing_digest,
     to_builtins,
 )
+from zkcredit.records import grants
 from zkcredit.records.anchors import Group, receipt_anchor
-from zkcredit.records.bodies import MemoryBodies, seal_body
+from zkcredit.records.bodies import MemoryBodies, open_body, seal_body
 from zkcredit.records.commitment import field_leaf
 from zkcredit.records.disclosure import (
     Disclosure,
@@ -478,4 +479,7 @@ def test_a_revoked_grant_does_not_open_the_new_body() -> None:
     for forged in (moved, theirs, replace(revoked, body=moved.body)):
         with pytest.raises((CheckFailed, Refused)):
             out.open(forged, records.bodies)
+    old_key = out.key.open(revoked.sealed_key, grants._info(revoked))
+    with pytest.raises(CheckFailed):
+        open_body(old_key, records.book.body(moved.grant_id))
     assert out.open(revoked, old).verified.kind == "bill"  # what was copied stays readable
