@@ -17,6 +17,7 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("sizes", (), "permanent entry 279"),
         ("verify", ("--count", "8", "--runs", "1"), "one core:"),
         ("pipeline", ("--count", "12", "--batch", "5", "--runs", "1"), "12 purchases in"),
+        ("presentation", ("--quick",), "proof of the shop's policy"),
         ("bench_bls", ("--quick",), "| each of 128 in a batch"),
         ("bench_hashing", ("--quick",), "| each of 10,000 inputs"),
         ("bench_bbs", ("--quick",), "| each of 256 proofs"),
