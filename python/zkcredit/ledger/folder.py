@@ -8,6 +8,7 @@ All errors of the file system become StoreError.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
 ATTACHMENTS = "attachments"
+LOCK = ".lock"
 _KEY_VERSION = 2
 _BLS_CONTEXT = b"operator"
 
@@ -108,6 +110,19 @@ def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of the same block for the same folder."""
+    with _mapped(folder):
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with _mapped(folder):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_file(path: Path) -> None:

@@ -63,7 +63,8 @@ class StaticLog:
                 self._add(_attachment_path(digest), attached)
                 self._attached.add(digest)
         if head != before:  # else cosignatures may have been collected since
-            self._replace(folder.CHECKPOINT, text.encode())
+            with folder.locked(self._path):
+                self._replace(folder.CHECKPOINT, text.encode())
         self._remove_partials(start, head.size)
         return head
 
