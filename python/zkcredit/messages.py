@@ -116,7 +116,8 @@ class Document(Signed, frozen=True, kw_only=True):
 class OpenRequest(Message, frozen=True, kw_only=True, tag="zkcredit/open-request/1"):
     """Holder → lender: asks for a line; the lender adds its approval and submits it.
 
-    ``statement`` is the open statement, ``reply_key`` seals the lender's answer.
+    ``statement`` is the open statement, ``reply_key`` seals the lender's answer,
+    ``presentation`` is what the lender's onboarding policy asks for, if it has one.
     """
 
     ledger_id: Hex32
@@ -124,6 +125,7 @@ class OpenRequest(Message, frozen=True, kw_only=True, tag="zkcredit/open-request
     proof: HexBytes
     memo: Hex128
     reply_key: Hex32
+    presentation: HexBytes = b""
 
 
 class Invoice(Document, frozen=True, kw_only=True, tag="zkcredit/invoice/1"):

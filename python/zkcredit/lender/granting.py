@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from zkcredit.codec import text_problem
 from zkcredit.entries import OpenStatement, Statement, Submission
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
 from zkcredit.lender.desk import Desk, cap_minor
+from zkcredit.lender.onboarding import Gate, Person
 from zkcredit.lender.store import APPROVED, Account
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def grant_many(
     registry = ledger.registry
     results: dict[int, Account | ZkCreditError] = {}
     ready: dict[int, tuple[Submission, Account]] = {}
+    people: dict[int, Person] = {}
+    gate = Gate(desk, registry)
     with desk.store.write():
         number = desk.store.next_account()
         seen: set[bytes] = set()
@@ -52,16 +56,23 @@ def grant_many(
                 if known is not None and known.open_index is not None:
                     results[position] = known
                     continue
+                person = gate.admit(statement, offer.request) if known is None else None
                 account = _account(known.number if known else number, statement, offer)
                 number += known is None
             except ZkCreditError as error:
                 results[position] = error
                 continue
             ready[position] = (_approved(desk, ledger, statement, offer), account)
+            if person is not None:
+                people[position] = person
         errors = _prove(registry, {p: submission for p, (submission, _) in ready.items()})
         results.update(errors)
         ready = {p: item for p, item in ready.items() if p not in errors}
         desk.store.put_accounts(account for _, account in ready.values())
+        for position, (_, account) in ready.items():
+            if (newcomer := people.get(position)) is not None:
+                known_as = json.dumps(newcomer.disclosed)
+                desk.store.add_person(account.number, newcomer.pseudonym, known_as)
     _submit(ledger, ready, results)
     return [results[position] for position in range(len(offers))]
 

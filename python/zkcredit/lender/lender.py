@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from zkcredit import digests
 from zkcredit.clock import system_clock
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView, Receipt
     from zkcredit.policies.policy import Policy
     from zkcredit.policies.request import PresentationRequest
+    from zkcredit.purchases.messages import PurchasesRequest, Wish
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.disclosure import Record
     from zkcredit.records.documents import CreditAgreement, CreditReport
@@ -395,6 +396,26 @@ class Lender:
     ) -> Shared:
         """Opens and checks what a holder has shared with this lender; see ``open_grant``."""
         return records.open_shared(self._desk, ledger, grant, bodies, purpose)
+
+    # -- purchases -------------------------------------------------------------------------
+
+    def ask_purchases(
+        self,
+        ledger: LedgerView,
+        terms_hash: bytes,
+        periods: tuple[int, int],
+        *,
+        valid_ms: int,
+        **wish: Unpack[Wish],
+    ) -> PurchasesRequest:
+        """Asks a holder to prove purchases; see ``zkcredit.purchases.messages.make_request``."""
+        from zkcredit.purchases.messages import make_request
+
+        party = (self._desk.keys.bls, self._desk.on(ledger))
+        until_ms = self._clock() + valid_ms
+        return make_request(
+            ledger.registry, *party, terms_hash, periods, valid_until_ms=until_ms, **wish
+        )
 
     # -- merchants, auditors ---------------------------------------------------------------
 

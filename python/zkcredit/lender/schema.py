@@ -137,6 +137,26 @@ RECORDS = Table(
 )
 """Signed documents of accounts. A bill's body is the row of ``document_entry`` in documents."""
 
+INQUIRIES = Table(
+    "inquiries",
+    METADATA,
+    blob("hash", primary_key=True),
+    blob("request"),
+    number("valid_until_ms"),
+    sqlite_with_rowid=False,
+)
+"""Presentation requests to newcomers."""
+
+PEOPLE = Table(
+    "people",
+    METADATA,
+    number("account", primary_key=True),
+    blob("pseudonym"),
+    text("disclosed"),
+    Index("people_by_pseudonym", "pseudonym"),
+)
+"""Who has which line: pseudonyms for this lender. ``disclosed`` is a JSON object."""
+
 FAULTS = Table(
     "faults",
     METADATA,

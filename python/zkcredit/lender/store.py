@@ -255,6 +255,37 @@ class LenderStore(OwnStore):
         sql = f"UPDATE movements SET {column}=? WHERE id=? AND {column} IS NULL"  # noqa: S608
         self._connection.executemany(sql, list(rows))
 
+    # -- newcomers -------------------------------------------------------------------------
+
+    def add_inquiry(self, request_hash: bytes, request: bytes, valid_until_ms: int) -> None:
+        """Keeps a presentation request; inside :meth:`write`."""
+        self._run("INSERT INTO inquiries VALUES (?, ?, ?)", (request_hash, request, valid_until_ms))
+
+    def forget_inquiries(self, now_ms: int) -> None:
+        """Drops requests that nobody can answer any more; inside :meth:`write`."""
+        self._run("DELETE FROM inquiries WHERE valid_until_ms<?", (now_ms,))
+
+    def inquiry(self, request_hash: bytes) -> bytes | None:
+        """The presentation request of this hash."""
+        value: bytes | None = self._value(
+            "SELECT request FROM inquiries WHERE hash=?", (request_hash,)
+        )
+        return value
+
+    def add_person(self, account: int, pseudonym: bytes, disclosed: str) -> None:
+        """Notes whose line an account is; inside :meth:`write`."""
+        self._run("INSERT INTO people VALUES (?, ?, ?)", (account, pseudonym, disclosed))
+
+    def lines_of(self, pseudonym: bytes) -> list[int]:
+        """Numbers of the accounts of one person."""
+        rows = self._rows("SELECT account FROM people WHERE pseudonym=?", (pseudonym,))
+        return [row[0] for row in rows]
+
+    def disclosed(self, account: int) -> str | None:
+        """What was revealed for an account."""
+        value: str | None = self._value("SELECT disclosed FROM people WHERE account=?", (account,))
+        return value
+
     # -- documents, settlements, faults ----------------------------------------------------
 
     def add_document(
