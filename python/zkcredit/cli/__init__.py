@@ -26,12 +26,15 @@ _COMMANDS = {
     "ledger": ("ledger_commands", "group", "Make, read and check a ledger."),
     "serve": ("serve_commands", "serve_command", "Serve a ledger over HTTP."),
     "lender": (
-        "lender_desk lender_commands lender_billing",
+        "lender_desk lender_commands lender_billing lender_records",
         "group",
         "Grant lines, sign purchases, bill, pay merchants.",
     ),
     "wallet": (
-        "wallet_desk wallet_commands wallet_paying wallet_credentials",
+        (
+            "wallet_desk wallet_commands wallet_paying wallet_credentials wallet_records "
+            "wallet_files wallet_purchases"
+        ),
         "group",
         "Hold credit lines and pay with them.",
     ),
@@ -45,6 +48,8 @@ _COMMANDS = {
         "group",
         "Issue credentials: schemas, requests, revocation.",
     ),
+    "record": ("record_commands", "group", "Open and verify records that holders share."),
+    "purchases": ("purchase_commands", "group", "Ask holders to prove purchases, verify them."),
     "audit": ("audit_commands", "audit_command", "Verify a whole ledger from its bytes."),
     "doctor": ("doctor", "doctor_command", "Look for what is wrong on this machine."),
     "demo": ("demo_command", "demo_command", "Play months of real cardholders' lives."),

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zkcredit.cli.consent import agree, check_answerable
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_bytes, read_message, write_message
 from zkcredit.cli.held_commands import credentials
 from zkcredit.cli.wallet_desk import LINE, PLAN, Desk, group, open_wallet
 from zkcredit.cli.wallet_payer import choose_payer, pending_line, print_preview
-from zkcredit.errors import CallerError, Refused
+from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
     from zkcredit.messages import Invoice
@@ -56,6 +57,7 @@ def present(
     from zkcredit.policies.lists import LIST_MAX_BYTES, SignedList
     from zkcredit.policies.request import PresentationRequest
 
+    check_answerable(session.output, yes=yes, piped="-" in (request, invoice))
     message = read_message(request, PresentationRequest)
     files = [SignedList.decode(read_bytes(name, LIST_MAX_BYTES)) for name in lists]
     with open_wallet(session) as desk:
@@ -80,8 +82,7 @@ def _agree(session: Session, consent: Consent, *, yes: bool) -> None:
     session.output.note(consent.text)
     for name, value in consent.shown.items():
         session.output.note(f"Shown: {name} = {value}")
-    if not yes and not click.confirm("Show and prove this?", err=True):
-        raise Refused("no-consent", "nothing was shown")
+    agree("Show and prove this?", yes=yes, otherwise="nothing was shown")
     consent.given = True
 
 

@@ -48,6 +48,7 @@ def print_preview(desk: Desk, line: Line, preview: Preview) -> None:
     lender = desk.ledger.registry.issuer(line.issuer_id).name
     parts = "" if preview.plan == 1 else f" in {preview.plan} monthly parts"
     out.note(f"Pay {terms.format(preview.amount_minor)} to {preview.merchant}{parts}")
+    out.note(f"  the shop is  {preview.business}")
     out.note(f"  for          {preview.label}")
     out.note(f"  from         line {line.number}, {lender}")
     out.note(f"  credit left  {terms.format(preview.available_after_minor)} afterwards")

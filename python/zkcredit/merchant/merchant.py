@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import msgspec
 
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from zkcredit.policies.presentation import Presentation
     from zkcredit.policies.request import PresentationRequest
     from zkcredit.policies.verify import Disclosure
+    from zkcredit.purchases.messages import PurchasesRequest, Wish
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.grants import Grant, Shared
     from zkcredit.records.recipients import Recipient
@@ -440,6 +441,27 @@ class Merchant:
 
         key = RecipientKey.derive(self._keys.seed)
         return open_grant(ledger, grant, key, bodies, purpose=purpose, now_ms=self._clock())
+
+    # -- purchases -------------------------------------------------------------------------
+
+    def ask_purchases(
+        self,
+        ledger: LedgerView,
+        terms_hash: bytes,
+        periods: tuple[int, int],
+        *,
+        valid_ms: int,
+        **wish: Unpack[Wish],
+    ) -> PurchasesRequest:
+        """Asks a holder to prove purchases; see ``zkcredit.purchases.messages.make_request``."""
+        from zkcredit.purchases.messages import make_request
+
+        self._on(ledger)
+        until_ms = self._clock() + valid_ms
+        party = (self._keys.bls, self.merchant_id)
+        return make_request(
+            ledger.registry, *party, terms_hash, periods, valid_until_ms=until_ms, **wish
+        )
 
     # -- inside ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import msgspec
 
@@ -40,6 +40,15 @@ Show = Literal["amounts", "sum", "average"]
 """What the verifier learns of the amounts: each, their sum, or that their mean is below a bound."""
 Coverage = Literal["chosen", "all"]
 """Whether the holder chooses the purchases, or must show all of one line in the periods."""
+
+
+class Wish(TypedDict, total=False):
+    """What :func:`make_request` asks for besides terms and periods."""
+
+    show: Show
+    below_minor: int
+    coverage: Coverage
+    pseudonym: str | None
 
 
 class PurchasesRequest(Signed, frozen=True, kw_only=True, tag="zkcredit/purchases-request/1"):
