@@ -87,6 +87,10 @@ def test_present_then_pay(world: World, wallet: Wallet) -> None:
     shown = answer(world, wallet, 1)
     found = world.merchant.verify_presentation(world.ledger, shown)
     assert found.values == {"identity.country": "AT"}
+    pending = wallet.line(1).pending
+    assert pending is not None
+    for serial in (world.token(wallet).serial, pending.next.serial):
+        assert serial.hex().encode() not in encode_message(shown)
     assert state(world) == "open"
     wallet.pay(world.ledger, 1, invoice)
     assert state(world) == "paid"

@@ -335,6 +335,17 @@ def test_pseudonym_of_what_can_be_guessed(scene: Scene) -> None:
         scene.request(scene.policy([], ["person"], extra=extra))
 
 
+def test_more_than_a_circuit_holds(scene: Scene) -> None:
+    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
+    large = scene.policy(["document_hash not in L"] * 15, tables=tables)
+    many = scene.policy(["document_hash in L"] * 15, tables=tables)
+    for policy in (large, many):
+        with refused("bad-policy"):
+            check_policy(policy, scene.registry)
+        with refused("bad-policy"):
+            scene.request(policy)
+
+
 def test_variables(scene: Scene) -> None:
     tables = '[variables]\nleast = "integer"\nday = "date"\nname = "text"\nprice = "amount"'
     prove = [

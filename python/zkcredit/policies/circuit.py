@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from zkcredit._native import Circuit
+from zkcredit.errors import CallerError, Refused
 from zkcredit.policies.clauses import (
     EXPIRY_BITS,
     FieldRef,
@@ -71,9 +72,18 @@ def build(
     )
 
 
+def check_size(requirements: Requirements) -> None:
+    """Refused ``bad-policy`` if the policy asks for more than a circuit can hold."""
+    sample = {ref: requirements.fields[ref].bounds()[0] for ref in requirements.reveal}
+    build(requirements, sample, 0)
+
+
 @functools.lru_cache(64)
 def _compile(text: str) -> Circuit:
-    return Circuit.compile(text, {})
+    try:
+        return Circuit.compile(text, {})
+    except CallerError as error:
+        raise Refused("bad-policy", f"the policy asks for too much: {error}") from None
 
 
 @dataclass
@@ -100,7 +110,8 @@ class _Builder:
 
     def text(self) -> str:
         """The circuit's text."""
-        return "\n".join(['name = "presentation"\nversion = 1\n', *self._blocks])
+        head = 'name = "presentation"\nversion = 1\nparameters = []\n'
+        return "\n".join([head, *self._blocks])
 
     # -- blocks ----------------------------------------------------------------------------
 

@@ -95,11 +95,13 @@ def make_request(
 
     ``key`` is the BLS key with which the verifier (merchant or issuer) is registered.
     """
+    from zkcredit.policies.circuit import check_size
+
     if (bound_to == "purchase") != (invoice_hash != bytes(32)):
         raise CallerError("a request has an invoice's hash if it is bound to a purchase")
     chosen = dict(variables or {})
     today = date_of(now_ms)
-    resolve(policy, registry, today, chosen)
+    check_size(resolve(policy, registry, today, chosen))
     draft = unsigned(
         PresentationRequest,
         ledger_id=registry.ledger_id,

@@ -92,8 +92,12 @@ class Requirements:
 
 def check_policy(policy: Policy, registry: Registry) -> Requirements:
     """The requirements with sample values: raises what any request would be refused for."""
+    from zkcredit.policies.circuit import check_size
+
     variables = {name: _SAMPLES[kind] for name, kind in policy.variables.items()}
-    return resolve(policy, registry, dt.date(2000, 1, 1), variables)
+    requirements = resolve(policy, registry, dt.date(2000, 1, 1), variables)
+    check_size(requirements)
+    return requirements
 
 
 def resolve(

@@ -1,0 +1,86 @@
+"""The second verifier reads a policy's circuit and believes its proof, as the first does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from credentialkit import Scene, secret
+
+from zkcredit._native import commit
+from zkcredit.errors import ProofRefused
+from zkcredit.policies import presentation as shown
+from zkcredit.policies.binding import Bound
+from zkcredit.policies.circuit import Relations, build
+from zkcredit.policies.presentation import Presentation
+from zkcredit.policies.request import Asked, own_request
+from zkcredit.reference import engine
+from zkcredit.reference.circuit import compile_circuit
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+def statement(
+    scene: Scene, asked: Asked, relations: Relations, presentation: Presentation
+) -> engine.Statement:
+    points = {"pseudonym": presentation.pseudonym, "bound": presentation.bound}
+    return engine.Statement(
+        compile_circuit(relations.text, {}),
+        scene.ledger.ledger_id,
+        shown.presentation_context(presentation),
+        shown.signing_keys(scene.registry, asked, relations, presentation),
+        shown.labels(asked),
+        relations.publics,
+        {name: bytes(point) for name, point in points.items()},
+    )
+
+
+@pytest.mark.timeout(120)
+def test_both_verifiers_believe_a_presentation(scene: Scene) -> None:
+    clauses = [
+        "periods - on_time_periods <= 4",
+        "periods in [12, 24, 36]",
+        "days_late not in [1, 2, 3]",
+        "on_time_periods != days_late",
+    ]
+    policy = scene.policy(clauses, ["as_of"], credentials=("history",), extra='pseudonym = "x"')
+    request = scene.request(policy, bound_to="credential")
+    blind = secret("blind")
+    point = commit([(("H", 0), blind), (("H", 1), scene.keys.owner)])
+    presentation = scene.present(request, bound=Bound("credential", point, blind))
+    scene.verify(request, presentation)
+    asked = own_request(scene.registry, request, scene.clock())
+    revealed = shown.revealed_values(asked.requirements, presentation.revealed)
+    relations = build(asked.requirements, revealed, 2)
+    engine.verify(statement(scene, asked, relations, presentation), presentation.proof)
+    other = msgspec.structs.replace(presentation, revealed=["2025-12-02"])
+    with pytest.raises(ProofRefused):
+        engine.verify(statement(scene, asked, relations, other), other.proof)
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "birth_date <= today - 18y",
+        "country in ['AT']",
+        "country not in ['FR', 'DE', 'IT', 'BE']",
+        "given_names == family_name",
+        "document_hash not in L",
+        "document_hash in L",
+        "2 * verification_level - 3 < 7",
+    ],
+)
+def test_both_compilers_read_a_clause_alike(scene: Scene, clause: str) -> None:
+    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
+    policy = scene.policy([clause, clause], ["country"], tables=tables)
+    request = scene.request(policy)
+    asked = own_request(scene.registry, request, scene.clock())
+    for revealed in ({}, {asked.requirements.reveal[0]: 5}):
+        relations = build(asked.requirements, revealed, 7)
+        assert compile_circuit(relations.text, {}).digest == relations.circuit.digest
