@@ -10,7 +10,6 @@ from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import (
     output_option,
-    read_genesis_file,
     read_message,
     read_text,
     write_bytes,
@@ -245,54 +244,6 @@ def publish(session: Session, folder: str, retire: int | None) -> None:
         session.output.line(f"Published {head.size} entries in {folder}. Root {head.root.hex()}.")
         if retired:
             session.output.line(f"{retired} bundles of evidence removed.")
-
-
-@group.add("receipt", example="$ zkcredit ledger receipt 12 -o purchase.tlog-proof")
-@click.argument("index", type=INDEX)
-@output_option("Where the receipt goes (- is standard output).")
-@pass_session
-def receipt(session: Session, index: int, target: str) -> None:
-    """Make an offline receipt of one entry (the operator only; C2SP tlog-proof).
-
-    Holder and merchant keep it: `ledger check-receipt` needs the file and the
-    genesis, and no network.
-    """
-    from zkcredit.ledger.tlogproof import TlogProof
-
-    with session.ledger() as ledger:
-        text = TlogProof.make(ledger, index).encode()
-    if target == "-" and session.output.data({"index": index, "receipt": text}):
-        return
-    write_bytes(target, text.encode())
-    if target != "-" and not session.output.data({"index": index, "file": target}):
-        session.output.note(f"Written: {target}.")
-
-
-@group.add("check-receipt", example="$ zkcredit ledger check-receipt purchase.tlog-proof")
-@click.argument("file")
-@click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
-@pass_session
-def check_receipt(session: Session, file: str, genesis: str | None) -> None:
-    """Check an offline receipt with the log's public keys alone.
-
-    The keys are those of the genesis file, or of the ledger folder (--ledger).
-    """
-    from zkcredit.ledger.tlogproof import TlogProof
-
-    proof = TlogProof.decode(read_text(file))
-    known = read_genesis_file(genesis) if genesis else session.genesis()
-    entry, head = proof.verify(*known.log_keys)
-    found = {
-        "ok": True,
-        "index": proof.index,
-        "kind": entry.statement.KIND.name.lower(),
-        "timestamp_ms": entry.timestamp_ms,
-        "origin": head.origin,
-        "size": head.size,
-    }
-    if not session.output.data(found):
-        text = f"Entry {proof.index} ({found['kind']}, {utc(entry.timestamp_ms)}) is on the log"
-        session.output.line(f"{text} {head.origin}, signed at {head.size} entries.")
 
 
 @group.add("verify", example="$ zkcredit ledger verify --checkpoint monday.checkpoint")

@@ -7,6 +7,11 @@ It answers the C2SP witness protocol, too.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zkcredit.cosigner.cosigner import Cosigner as Cosigner
+
 __all__ = ["Cosigner"]
 
 

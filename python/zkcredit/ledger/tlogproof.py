@@ -39,12 +39,18 @@ class TlogProof:
     entry: bytes
 
     @classmethod
-    def make(cls, ledger: LedgerView, index: int) -> TlogProof:
-        """The receipt of entry ``index`` under a checkpoint signed now (operator only)."""
+    def make(cls, ledger: LedgerView, index: int, note: str | None = None) -> TlogProof:
+        """The receipt of entry ``index`` under the checkpoint ``note``.
+
+        Without ``note``, under the checkpoint that the ledger gives now. CheckFailed if the
+        note is not signed by the log, or not of this log.
+        """
         entry = ledger.entry(index).encode()
-        note = ledger.checkpoint()
-        size = Checkpoint.open(note, *ledger.genesis.log_keys).size
-        return cls(index, tuple(ledger.inclusion_proof(index, size)), note, entry)
+        text = ledger.checkpoint() if note is None else note
+        size = Checkpoint.open(text, *ledger.genesis.log_keys).size
+        receipt = cls(index, tuple(ledger.inclusion_proof(index, size)), text, entry)
+        receipt.verify(*ledger.genesis.log_keys)
+        return receipt
 
     def encode(self) -> str:
         """The receipt as a ``.tlog-proof`` file."""

@@ -1,0 +1,212 @@
+"""``zkcredit ledger``: receipts, policies, and when an entry is final."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zkcredit.cli.context import Session, pass_session, uninterrupted
+from zkcredit.cli.files import output_option, read_genesis_file, read_text, write_bytes
+from zkcredit.cli.ledger_commands import group
+from zkcredit.cli.output import utc
+from zkcredit.cli.params import COUNT, INDEX
+from zkcredit.errors import CallerError
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.quorum import Policy, Verdict
+
+NOT_FINAL = 1
+"""Exit code if a policy was asked and its quorum is not met."""
+
+_policy_option = click.option(
+    "--policy", "policy_file", metavar="FILE", help="Say whether the entry is final under it."
+)
+
+
+@group.add("receipt", example="$ zkcredit ledger receipt 12 -o purchase.tlog-proof")
+@click.argument("index", type=INDEX)
+@click.option("--checkpoint", "note", metavar="FILE", help="A checkpoint with cosignatures to use.")
+@output_option("Where the receipt goes (- is standard output).")
+@pass_session
+def receipt(session: Session, index: int, note: str | None, target: str) -> None:
+    """Make an offline receipt of one entry (C2SP tlog-proof).
+
+    Holder and merchant keep it: `ledger check-receipt` needs the file and the
+    genesis, and no network. Without --checkpoint, the log is signed as it is now.
+    """
+    from zkcredit.ledger.tlogproof import TlogProof
+
+    given = None if note is None else read_text(note)
+    with session.ledger() as ledger:
+        text = TlogProof.make(ledger, index, given).encode()
+    if target == "-" and session.output.data({"index": index, "receipt": text}):
+        return
+    write_bytes(target, text.encode())
+    if target != "-" and not session.output.data({"index": index, "file": target}):
+        session.output.note(f"Written: {target}.")
+
+
+@group.add(
+    "check-receipt",
+    example="$ zkcredit ledger check-receipt purchase.tlog-proof --policy bank.policy",
+)
+@click.argument("file")
+@click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
+@_policy_option
+@pass_session
+def check_receipt(
+    session: Session, file: str, genesis: str | None, policy_file: str | None
+) -> None:
+    """Check an offline receipt with public keys alone.
+
+    The log's keys are those of the genesis file, or of the ledger (--ledger). With
+    --policy, exit code 1 tells that the entry is accepted, but not final yet.
+    """
+    from zkcredit.ledger.note import Note
+    from zkcredit.ledger.tlogproof import TlogProof
+
+    proof = TlogProof.decode(read_text(file))
+    policy = None if policy_file is None else _read_policy(policy_file)
+    known = read_genesis_file(genesis) if genesis else session.genesis()
+    entry, head = proof.verify(*known.log_keys)
+    found = {
+        "ok": True,
+        "index": proof.index,
+        "kind": entry.statement.KIND.name.lower(),
+        "timestamp_ms": entry.timestamp_ms,
+        "origin": head.origin,
+        "size": head.size,
+    }
+    verdict = None if policy is None else policy.evaluate(Note.decode(proof.note))
+    if policy is not None and verdict is not None:
+        found |= _verdict(policy, verdict)
+        session.exit_code = 0 if verdict.is_met else NOT_FINAL
+    if session.output.data(found):
+        return
+    text = f"Entry {proof.index} ({found['kind']}, {utc(entry.timestamp_ms)}) is on the log"
+    session.output.line(f"{text} {head.origin}, signed at {head.size} entries.")
+    if policy is not None and verdict is not None:
+        _print_verdict(session, policy, verdict)
+
+
+def _read_policy(name: str) -> Policy:
+    from zkcredit.ledger.quorum import Policy
+
+    return Policy.parse(read_text(name))
+
+
+def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "final": verdict.is_met,
+        "cosigned_by": verdict.signed,
+        "missing": verdict.missing,
+        "voids_possible": _voids_possible(policy, verdict),
+        "warnings": policy.warnings(),
+    }
+
+
+def _voids_possible(policy: Policy, verdict: Verdict) -> bool:
+    """Whether somebody signed with the key that says that some entries are void."""
+    from zkcredit.cosigner.keys import Role
+
+    names = {p.name: p.key.name for p in policy.witnesses}
+    return any(names[name].endswith(f"/{Role.VOIDS}") for name in verdict.signed)
+
+
+def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
+    out = session.output
+    out.line("Final: the quorum has cosigned." if verdict.is_met else "Accepted, but not final.")
+    out.line(f"Cosigned by: {', '.join(verdict.signed) or 'nobody'}.")
+    if verdict.missing:
+        out.line(f"Missing: {', '.join(verdict.missing)}.")
+    if _voids_possible(policy, verdict):
+        out.line("Some entries of this log are void: ask a member whether this one is.")
+    for warning in policy.warnings():
+        out.note(f"Policy: {warning}.")
+
+
+@group.add(
+    "policy",
+    example="$ zkcredit ledger policy a.example/rules-v1+…,https://a.example … -o bank.policy",
+)
+@click.argument("members", nargs=-1, required=True)
+@click.option("--threshold", type=COUNT, help="Cosignatures needed [two thirds and one more].")
+@click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
+@output_option("Where the policy goes (- is standard output).")
+@pass_session
+def policy_command(
+    session: Session,
+    members: tuple[str, ...],
+    threshold: int | None,
+    genesis: str | None,
+    target: str,
+) -> None:
+    """Write a policy (C2SP tlog-policy): whose cosignatures make an entry final.
+
+    Each of MEMBERS is a verifier key, or one and the address of its cosigner behind a
+    comma. By default ⌊2n/3⌋ + 1 of n must have signed.
+    """
+    from zkcredit.ledger.note import VerifierKey
+    from zkcredit.ledger.quorum import Party, Policy
+
+    parties = []
+    for member in members:
+        text, comma, url = member.partition(",")
+        key = VerifierKey.decode(text)
+        parties.append(Party(key.name, key, url if comma else None))
+    known = read_genesis_file(genesis) if genesis else session.genesis()
+    policy = Policy.of_members(known.log_keys, parties, threshold)
+    text = policy.encode()
+    for warning in policy.warnings():
+        session.output.note(f"Policy: {warning}.")
+    if target == "-" and session.output.data({"policy": text, "warnings": policy.warnings()}):
+        return
+    write_bytes(target, text.encode())
+    if target != "-":
+        session.output.data({"file": target, "warnings": policy.warnings()})
+
+
+@group.add("cosign", example="$ zkcredit ledger cosign /srv/www/ledger --policy bank.policy")
+@click.argument("place")
+@click.option("--policy", "policy_file", metavar="FILE", required=True, help="Whom to ask.")
+@click.option(
+    "--from", "files", metavar="FILE", multiple=True, help="A cosigned checkpoint; may be repeated."
+)
+@click.option("-o", "--output", "target", metavar="FILE", help="Also write the checkpoint here.")
+@pass_session
+def cosign(
+    session: Session, place: str, policy_file: str, files: tuple[str, ...], target: str | None
+) -> None:
+    """Collect cosignatures of the checkpoint published in PLACE.
+
+    Asks the members that have an address in the policy. Lines that verify go into the
+    folder's `checkpoint`; what meets the policy also into `checkpoint.cosigned`. If PLACE
+    is an address, -o takes the result. Exit code 1 if the quorum is not met.
+    """
+    from zkcredit.cosigner.collect import collect, write
+    from zkcredit.ledger.static import StaticSource
+
+    remote = "://" in place
+    if remote and target is None:
+        raise CallerError("an address cannot be written to: give a file with -o")
+    policy = _read_policy(policy_file)
+    collected = collect(StaticSource(place), policy, [(name, read_text(name)) for name in files])
+    with uninterrupted():
+        if not remote:
+            write(Path(place), collected)
+        if target is not None:
+            write_bytes(target, collected.note.encode().encode())
+    session.exit_code = 0 if collected.verdict.is_met else NOT_FINAL
+    found = {
+        "size": collected.verdict.head.size,
+        **_verdict(policy, collected.verdict),
+        "failures": collected.failures,
+    }
+    if target == "-" or session.output.data(found):
+        return
+    session.output.line(f"Checkpoint of {found['size']} entries.")
+    _print_verdict(session, policy, collected.verdict)
+    for name, reason in collected.failures.items():
+        session.output.note(f"{name}: {reason}")
