@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from zkcredit.errors import CallerError, Refused, StateConflict
 from zkcredit.merchant.state import PAID, UNDISCLOSED, Disclosed, Inquiry, MerchantState, Sale
 from zkcredit.messages import decode_message, encode_message, signing_digest
-from zkcredit.policies.request import PresentationRequest, make_request, own_request
-from zkcredit.policies.verify import REFUSED, Disclosure, verify
 
 if TYPE_CHECKING:
     from zkcredit.keys import MerchantKeys
     from zkcredit.ledger.registry import Registry
     from zkcredit.policies.policy import Policy
     from zkcredit.policies.presentation import Presentation
+    from zkcredit.policies.request import PresentationRequest
+    from zkcredit.policies.verify import Disclosure
 
 
 class Inquiries:
@@ -38,6 +38,8 @@ class Inquiries:
         sale: Sale | None = None,
     ) -> PresentationRequest:
         """A request for a fresh presentation, bound to the purchase of ``sale`` if there is one."""
+        from zkcredit.policies.request import make_request
+
         self._forget()
         request = make_request(
             registry,
@@ -61,6 +63,8 @@ class Inquiries:
 
     def request_of(self, sale: Sale) -> PresentationRequest:
         """The request that belongs to a sale; CallerError if it has none."""
+        from zkcredit.policies.request import PresentationRequest
+
         if not sale.request:
             raise CallerError(f"sale {sale.number} asks for no presentation")
         return decode_message(self._find(sale.request).request, PresentationRequest)
@@ -72,6 +76,8 @@ class Inquiries:
         too late; StateConflict if the request was answered before.
         """
         from zkcredit._native import blake3_hash
+        from zkcredit.policies.request import PresentationRequest, own_request
+        from zkcredit.policies.verify import verify
 
         inquiry = self._find(presentation.request)
         request = decode_message(inquiry.request, PresentationRequest)
@@ -115,7 +121,7 @@ class Inquiries:
         for inquiry in self._state.inquiries:
             if inquiry.hash == request_hash:
                 return inquiry
-        raise Refused(REFUSED, "the presentation is refused")
+        raise Refused("presentation", "the presentation is refused")
 
     def _sale(self, inquiry: Inquiry) -> Sale | None:
         return next((sale for sale in self._state.sales if sale.request == inquiry.hash), None)
@@ -131,6 +137,8 @@ class Inquiries:
 
 
 def _disclosure(request_hash: bytes, found: Disclosed) -> Disclosure:
+    from zkcredit.policies.verify import Disclosure
+
     return Disclosure(
         request_hash=request_hash,
         values=found.values,
