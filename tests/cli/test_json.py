@@ -61,7 +61,7 @@ def test_every_command(opened: World) -> None:
     keys(opened, "phrase", "bob", "wallet", "phrase")
     keys(opened, FILE, "bob", "wallet", "open", "--terms", twd[:12], "-o", "r.json")
     grant = ("lender", "grant", "r.json", "--limit", "9.00 TWD", "--customer", "Bob")
-    keys(opened, ACCOUNT, "bank", *grant)
+    keys(opened, ACCOUNT + " disclosed", "bank", *grant)
     received = keys(opened, "events waiting", "bob", "wallet", "receive")
     assert set(received["events"][0]) == {"line", "kind", "status", "text"}
     keys(opened, "name merchant_id index folder", "shop", "merchant", "new", "Corner Shop")

@@ -1,4 +1,4 @@
-"""Asking the holder before anything is shown or proved."""
+"""Asking the holder before anything is shown, proved or destroyed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ import click
 from zkcredit.errors import CallerError, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zkcredit.cli.output import Output
+    from zkcredit.cli.wallet_desk import Desk
+    from zkcredit.policies.lists import SignedList
+    from zkcredit.policies.present import Consent
+    from zkcredit.policies.request import PresentationRequest
+
+LISTS = click.option(
+    "--list", "lists", metavar="FILE", multiple=True, help="A signed list; repeat."
+)
+YES = click.option("--yes", is_flag=True, help="Agree without being asked.")
 
 
 def check_answerable(output: Output, *, yes: bool, piped: bool) -> None:
@@ -22,3 +33,29 @@ def agree(question: str, *, yes: bool, otherwise: str) -> None:
     """Asks unless ``yes``; Refused ``no-consent`` for any answer but yes."""
     if not yes and not click.confirm(question, err=True):
         raise Refused("no-consent", otherwise)
+
+
+def read_lists(names: Iterable[str]) -> list[SignedList]:
+    """The signed lists in these files."""
+    from zkcredit.cli.files import read_bytes
+    from zkcredit.policies.lists import LIST_MAX_BYTES, SignedList
+
+    return [SignedList.decode(read_bytes(name, LIST_MAX_BYTES)) for name in names]
+
+
+def plan_answer(
+    desk: Desk, request: PresentationRequest, lists: Iterable[SignedList] = ()
+) -> Consent:
+    """What answering would show, under the current revocation lists."""
+    desk.wallet.credentials.refresh_gaps(desk.ledger)
+    desk.save()
+    return desk.wallet.presenter.plan(desk.ledger, request, lists)
+
+
+def agree_to_show(output: Output, consent: Consent, *, yes: bool) -> None:
+    """Shows what a verifier would learn, and asks."""
+    output.note(consent.text)
+    for name, value in consent.shown.items():
+        output.note(f"Shown: {name} = {value}")
+    agree("Show and prove this?", yes=yes, otherwise="nothing was shown")
+    consent.given = True

@@ -230,7 +230,8 @@ def grant(
     """Grant the line asked for in the message REQUEST (from `wallet open`).
 
     Check first that the customer really is who asks. The line is put on the ledger
-    and signed at once; the same request again changes nothing.
+    and signed at once; the same request again changes nothing. With an onboarding
+    policy (`lender policy set`) the request must bring what newcomers have to prove.
     """
     from zkcredit.entries import OpenStatement, Statement
     from zkcredit.messages import OpenRequest
@@ -245,9 +246,11 @@ def grant(
         account = lender.grant(ledger, message, limit_minor, customer, attributes)
         lender.sign_pending(ledger)
         account = lender.account(account.number)
-    if not session.output.data(account_json(account, terms)):
+        disclosed = lender.onboarded(account.number)
+    if not session.output.data({**account_json(account, terms), "disclosed": disclosed}):
         text = terms.format(account.limit_minor)
         session.output.line(f"Account {account.number}: {customer}, limit {text}, {account.state}.")
+        session.output.fields(list((disclosed or {}).items()))
         session.output.note("The holder now runs `wallet receive`.")
 
 

@@ -14,6 +14,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message, write_messages
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import COUNT, DURATION, HEX, MONEY, find_terms
+from zkcredit.cli.policy_files import VARIABLE, read_policy, read_variables
 from zkcredit.cli.watch import watched
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
 
@@ -103,9 +104,7 @@ def new(session: Session, name: str) -> None:
     help="Accept only these terms; repeat for more [all in the currency].",
 )
 @click.option("--policy", metavar="FILE", help="What the buyer has to show and prove.")
-@click.option(
-    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the policy."
-)
+@VARIABLE
 @click.option("--verified", is_flag=True, help="Show your business credential on the invoice.")
 @click.option("--again", type=COUNT, metavar="NUMBER", help="Write invoice NUMBER again.")
 @output_option("Where the invoice goes (- is standard output).")
@@ -129,8 +128,6 @@ def invoice(
     --policy hand over `policy request --sale NUMBER` too; the sale is paid once both
     the claim and the answer are there.
     """
-    from zkcredit.cli.merchant_policies import read_policy, read_variables
-
     if (again is None) == (amount is None) or (again is None and not label):
         raise CallerError("give AMOUNT and --label, or --again NUMBER")
     with open_merchant(session) as (merchant, ledger, save):

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_bytes, read_message, write_message
+from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.held_commands import credentials
 from zkcredit.cli.merchant_commands import group, open_merchant
 from zkcredit.cli.params import COUNT
+from zkcredit.cli.policy_files import (
+    VARIABLE,
+    policy_words,
+    print_policy,
+    read_policy,
+    read_variables,
+)
 from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
-    from zkcredit.policies.policy import Policy
     from zkcredit.policies.verify import Disclosure
 
 group.add_command(credentials)
-
-VARIABLE = click.option(
-    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the policy."
-)
 
 
 @click.group("policy", cls=Group, example="$ zkcredit merchant policy check wine.toml")
@@ -38,52 +39,17 @@ def policies() -> None:
 group.add_command(policies)
 
 
-def read_policy(name: str) -> Policy:
-    """The policy in a file (TOML or JSON)."""
-    from zkcredit.policies.policy import POLICY_MAX_BYTES, Policy
-
-    return Policy.parse(read_bytes(name, POLICY_MAX_BYTES))
-
-
-def read_variables(given: Iterable[str]) -> dict[str, str]:
-    """Variables given as ``name=value``."""
-    found: dict[str, str] = {}
-    for item in given:
-        name, separator, value = item.partition("=")
-        if not separator or name in found:
-            raise CallerError(f"{item!r}: write each variable once, as name=value")
-        found[name] = value
-    return found
-
-
 @policies.add("check", example="$ zkcredit merchant policy check wine.toml --set instalment=25.00")
 @click.argument("file")
 @VARIABLE
 @pass_session
 def check(session: Session, file: str, variables: tuple[str, ...]) -> None:
     """Read a policy against the ledger and say in plain words what it asks."""
-    from zkcredit.clock import system_clock
-    from zkcredit.policies import words
-    from zkcredit.policies.request import date_of
-    from zkcredit.policies.resolve import resolve
-
     policy = read_policy(file)
     with session.ledger(read_only=True) as ledger:
-        registry = ledger.registry
-        today = date_of(system_clock())
-        requirements = resolve(policy, registry, today, read_variables(variables))
-        names = {party.id: party.name for party in registry.issuers.values()}
-    found = {
-        "title": policy.title,
-        "learns": words.learns(requirements),
-        "convinced": list(words.convinced(requirements, names)),
-    }
+        found = policy_words(policy, ledger.registry, read_variables(variables))
     if not session.output.data(found):
-        session.output.line(policy.title)
-        session.output.line("You will learn: " + (", ".join(found["learns"]) or "nothing") + ".")
-        session.output.line("You will be convinced, without seeing it, that:")
-        for sentence in found["convinced"]:
-            session.output.line(f"  - {sentence}")
+        print_policy(session.output, found)
 
 
 @policies.add(

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zkcredit.cli.consent import (
+    LISTS,
+    YES,
+    agree_to_show,
+    check_answerable,
+    plan_answer,
+    read_lists,
+)
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_text, write_message
+from zkcredit.cli.files import output_option, read_message, read_text, write_message
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import COUNT, HEX, find_terms
 from zkcredit.cli.wallet_desk import (
@@ -25,6 +33,8 @@ from zkcredit.cli.watch import watched
 from zkcredit.errors import CallerError, StateConflict, ZkCreditError
 
 if TYPE_CHECKING:
+    from zkcredit.messages import OpenRequest
+    from zkcredit.policies.present import Consent
     from zkcredit.wallet import Line
 
 # -- new, restore ----------------------------------------------------------------------------
@@ -134,17 +144,37 @@ def _read_phrase(phrase_file: str | None) -> str:
 # -- lines -----------------------------------------------------------------------------------
 
 
-@group.add("open", example="$ zkcredit wallet open -o request.json")
+@group.add(
+    "open",
+    example="$ zkcredit wallet open -o request.json\n"
+    "$ zkcredit wallet open --present asked.json -o request.json",
+)
 @click.option("--terms", "prefix", type=HEX, help="Start of the terms' hash, if there are several.")
 @click.option("--another", is_flag=True, help="One more line under terms you have a line of.")
+@click.option("--present", "inquiry", metavar="FILE", help="What the lender asks of newcomers.")
+@LISTS
+@YES
 @output_option("Where the request goes (- is standard output).")
 @pass_session
-def open_command(session: Session, prefix: str | None, another: bool, target: str) -> None:
+def open_command(
+    session: Session,
+    *,
+    prefix: str | None,
+    another: bool,
+    inquiry: str | None,
+    lists: tuple[str, ...],
+    yes: bool,
+    target: str,
+) -> None:
     """Ask for a credit line under published terms: writes a request for the lender.
 
-    Until the line is open, the same command gives the same request again.
+    Until the line is open, the same command gives the same request again. A lender that
+    wants newcomers to show or prove something hands out a file (from `lender policy
+    request`): give it with --present, read what the lender will learn, and agree.
     """
+    check_answerable(session.output, yes=yes or inquiry is None, piped=inquiry == "-")
     with open_wallet(session) as desk:
+        consent = None if inquiry is None else _onboarding(desk, inquiry, lists, yes=yes)
         published = find_terms(desk.ledger.registry, prefix)
         same = [line for line in desk.wallet.lines if line.terms_hash == published.hash]
         asked = [line for line in same if line.status == "requested"]
@@ -159,10 +189,33 @@ def open_command(session: Session, prefix: str | None, another: bool, target: st
             request = desk.wallet.request_line(desk.ledger, published.hash)
             number = desk.wallet.lines[-1].number
         desk.save()
+        if consent is not None:
+            request = _with_answer(desk, request, consent, number)
     session.output.note(f"Line {number} is asked for.")
     write_message(
         session.output, target, request, "For the lender: `lender grant {file} --limit …`."
     )
+
+
+def _onboarding(desk: Desk, inquiry: str, lists: tuple[str, ...], *, yes: bool) -> Consent:
+    """The holder's consent to what the lender asks of newcomers."""
+    from zkcredit.policies.request import PresentationRequest
+
+    message = read_message(inquiry, PresentationRequest)
+    if message.bound_to != "open":
+        raise CallerError("the request is not about opening a line: use `wallet present`")
+    consent = plan_answer(desk, message, read_lists(lists))
+    agree_to_show(desk.session.output, consent, yes=yes)
+    return consent
+
+
+def _with_answer(desk: Desk, request: OpenRequest, consent: Consent, line: int) -> OpenRequest:
+    from msgspec.structs import replace
+
+    from zkcredit.messages import encode_message
+
+    made = desk.wallet.presenter.present(desk.ledger, consent, line=line)
+    return replace(request, presentation=encode_message(made))
 
 
 @group.add("show", example="$ zkcredit wallet show")

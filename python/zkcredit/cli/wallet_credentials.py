@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zkcredit.cli.consent import agree, check_answerable
+from zkcredit.cli.consent import (
+    LISTS,
+    YES,
+    agree_to_show,
+    check_answerable,
+    plan_answer,
+    read_lists,
+)
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_bytes, read_message, write_message
+from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.held_commands import credentials
 from zkcredit.cli.wallet_desk import LINE, PLAN, Desk, group, open_wallet
 from zkcredit.cli.wallet_payer import choose_payer, pending_line, print_preview
@@ -16,7 +23,6 @@ from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
     from zkcredit.messages import Invoice
-    from zkcredit.policies.present import Consent
     from zkcredit.policies.request import PresentationRequest
 
 group.add_command(credentials)
@@ -31,8 +37,8 @@ group.add_command(credentials)
 @click.option("--invoice", metavar="FILE", help="The invoice, if the request is about a purchase.")
 @LINE
 @PLAN
-@click.option("--list", "lists", metavar="FILE", multiple=True, help="A signed list; repeat.")
-@click.option("--yes", is_flag=True, help="Agree without being asked.")
+@LISTS
+@YES
 @output_option("Where the presentation goes (- is standard output).")
 @pass_session
 def present(
@@ -54,20 +60,17 @@ def present(
     holder of the credentials.
     """
     from zkcredit.messages import Invoice
-    from zkcredit.policies.lists import LIST_MAX_BYTES, SignedList
     from zkcredit.policies.request import PresentationRequest
 
     check_answerable(session.output, yes=yes, piped="-" in (request, invoice))
     message = read_message(request, PresentationRequest)
-    files = [SignedList.decode(read_bytes(name, LIST_MAX_BYTES)) for name in lists]
+    files = read_lists(lists)
     with open_wallet(session) as desk:
-        desk.wallet.credentials.refresh_gaps(desk.ledger)
-        desk.save()
-        consent = desk.wallet.presenter.plan(desk.ledger, message, files)
+        consent = plan_answer(desk, message, files)
         payer = None
         if invoice is not None:
             payer = _payer(desk, message, read_message(invoice, Invoice), line, plan)
-        _agree(session, consent, yes=yes)
+        agree_to_show(session.output, consent, yes=yes)
         if payer is not None:
             desk.wallet.prepare_payment(desk.ledger, *payer)
             desk.save()
@@ -75,15 +78,6 @@ def present(
     write_message(
         session.output, target, made, "For the verifier: `merchant policy verify {file}`."
     )
-
-
-def _agree(session: Session, consent: Consent, *, yes: bool) -> None:
-    """Shows the question and asks; Refused ``no-consent`` for anything but yes."""
-    session.output.note(consent.text)
-    for name, value in consent.shown.items():
-        session.output.note(f"Shown: {name} = {value}")
-    agree("Show and prove this?", yes=yes, otherwise="nothing was shown")
-    consent.given = True
 
 
 def _payer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zkcredit.cli.consent import agree, check_answerable
+from zkcredit.cli.consent import YES, agree, check_answerable
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.params import INDEX
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--entry", "entries", type=INDEX, multiple=True, help="Only this purchase; repeat [all]."
 )
-@click.option("--yes", is_flag=True, help="Agree without being asked.")
+@YES
 @output_option("Where the proof goes (- is standard output).")
 @pass_session
 def prove_purchases(
