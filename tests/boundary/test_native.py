@@ -14,6 +14,7 @@ from zkcredit import _native, errors
 
 STUB = Path(_native.__file__).with_name("_native.pyi")
 SEED = _native.Seed.from_bytes(bytes(range(32)))
+ISSUER = _native.IssuerKey.derive(SEED, b"issuer of tests")
 ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 
 
@@ -95,6 +96,9 @@ def test_a_prover_does_not_print_its_witness() -> None:
         (lambda: _native.builtin_circuit("settle", {"K": 1}), errors.CallerError),
         (lambda: _native.Circuit.compile("[[", {}), errors.CallerError),
         (lambda: _native.verify_messages(b"\0" * 96, b"", [1], b"\0" * 80), errors.MalformedInput),
+        (lambda: ISSUER.sign_messages(b"", [[1.5]]), errors.CallerError),  # type: ignore[list-item]
+        (lambda: ISSUER.sign_messages(b"", [[1], [b"short"]]), errors.MalformedInput),
+        (lambda: ISSUER.sign_messages(b"", [[1] * 5_000]), errors.CallerError),
         (lambda: _native.bls_verify_possession(b"\0" * 48, b"\0" * 96), errors.MalformedInput),
         (lambda: _native.bls_verify_batch([(b"", b"", b"")]), errors.ProofRefused),
         (lambda: _native.aggregate_payee_keys([], b""), errors.CallerError),
@@ -119,6 +123,18 @@ def test_wrong_arguments_raise_the_closed_set(call: object, error: type[Exceptio
     assert callable(call)
     with pytest.raises(error):
         call()
+
+
+def test_issuers_sign_lists_of_messages() -> None:
+    assert ISSUER.sign_messages(b"header", []) == []
+    items: list[list[_native.Scalar]] = [[1, 2], [3], [1, 2], [-1, b"\7" * 32]]
+    signatures = ISSUER.sign_messages(b"header", items)
+    assert signatures[0] == signatures[2]
+    for messages, signature in zip(items, signatures, strict=True):
+        _native.verify_messages(ISSUER.public_key, b"header", messages, signature)
+        for header, others in ((b"other", messages), (b"header", [*messages, 0])):
+            with pytest.raises(errors.ProofRefused):
+                _native.verify_messages(ISSUER.public_key, header, others, signature)
 
 
 def _settlement() -> tuple[_native.Statement, bytes]:

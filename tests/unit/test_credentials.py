@@ -12,7 +12,7 @@ from issuerkit import ADA, EXPIRES, Office, new_issuer
 from kit import Clock, World, seed
 
 from zkcredit._native import verify_messages
-from zkcredit.credentials.builtin import CREDIT_HISTORY, IDENTITY
+from zkcredit.credentials.builtin import CREDIT_HISTORY, IDENTITY, INCOME
 from zkcredit.credentials.held import HeldCredential, field_messages
 from zkcredit.credentials.holder import MAX_ORDINALS, CredentialBook
 from zkcredit.credentials.issuer import CredentialIssuer
@@ -187,6 +187,8 @@ def test_credentials_that_have_expired_are_not_issued(office: Office) -> None:
     today = dt.date(2026, 1, 1)  # the clock's
     with pytest.raises(CallerError, match="expired"):
         office.reply(office.book(), expires=today - dt.timedelta(days=1))
+    with pytest.raises(CallerError, match="must be a date"):
+        office.reply(office.book(), expires=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     assert office.reply(office.book(), expires=today).expires == today
 
 
@@ -199,6 +201,8 @@ def test_a_request_for_an_old_or_closed_key(office: Office) -> None:
     office.issuer.close_key(office.ledger, IDENTITY.hash, 2)
     with pytest.raises(Refused, match="key-closed"):
         office.issuer.issue(office.ledger, request, ADA, EXPIRES)
+    with pytest.raises(Refused, match="key-closed"):
+        office.request(office.book())
     assert office.issuer.issued() == []
 
 
@@ -401,6 +405,21 @@ def test_an_old_copy_of_the_database_lifts_no_revocation(office: Office, tmp_pat
     with pytest.raises(StateConflict, match="old copy"):
         issuer.publish_revocations(office.ledger, IDENTITY.hash)
     issuer.close()
+
+
+def test_amounts_have_one_form() -> None:
+    office = Office(schema=INCOME)
+    book = office.book()
+    values: dict[str, Value] = {
+        "income": 250_000,
+        "since": dt.date(2020, 1, 1),
+        "employer_hash": "ACME",
+    }
+    reply = office.reply(book, values)
+    loose = msgspec.structs.replace(reply, values=["2500", *reply.values[1:]])
+    with pytest.raises(MalformedInput, match="canonical"):
+        book.receive(office.ledger, loose)
+    assert book.receive(office.ledger, reply).texts[0] == "2500.00"
 
 
 def test_replies_of_the_wrong_shape(office: Office) -> None:

@@ -74,12 +74,13 @@ class CredentialBook:
 
         C′ depends on ``ordinal`` alone (default: the first that no credential here has),
         so the call may be repeated, and after a restore the same ordinals bring the same
-        credentials back. Refused ``unknown-schema``, ``unknown-credential-key``.
+        credentials back. Refused ``unknown-schema``, ``unknown-credential-key``,
+        ``key-closed``.
         """
         registry = ledger.registry
         registry.schema(schema_hash)
         number = registry.current_credential_key(issuer_id, schema_hash)
-        registry.credential_key(issuer_id, schema_hash, number)
+        _open_key(ledger, issuer_id, schema_hash, number)
         if ordinal is None:
             place = issuer_id, schema_hash, number
             used = {item.ordinal for item in self._held if item.slot[:3] == place}
@@ -126,7 +127,8 @@ class CredentialBook:
         """Verifies a credential and keeps it under the next number."""
         if credential.ledger_id != ledger.ledger_id:
             raise Refused("wrong-ledger", "the credential is for another ledger")
-        key = _open_key(ledger, credential)
+        key = _open_key(ledger, *credential.slot[:3])
+        _check_texts(credential)
         self._verify(key, credential)
         for known in self._held:
             if known.slot == credential.slot:
@@ -199,10 +201,17 @@ class CredentialBook:
         return msgspec.structs.replace(credential, gap=gap, revoked=gap is None)
 
 
-def _open_key(ledger: LedgerView, credential: HeldCredential) -> CredentialKey:
-    key = ledger.registry.credential_key(
-        credential.issuer_id, credential.schema_hash, credential.key_number
-    )
+def _check_texts(credential: HeldCredential) -> None:
+    """MalformedInput unless every value is written as :meth:`Field.format` writes it."""
+    for item, text in zip(credential.schema.fields, credential.texts, strict=True):
+        if item.format(item.parse(text)) != text:
+            raise MalformedInput(f"{item.name} is not in its canonical form")
+
+
+def _open_key(
+    ledger: LedgerView, issuer_id: bytes, schema_hash: bytes, number: int
+) -> CredentialKey:
+    key = ledger.registry.credential_key(issuer_id, schema_hash, number)
     if key.closed:
         raise Refused("key-closed", f"the issuer has closed key {key.number}")
     return key

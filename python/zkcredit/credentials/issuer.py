@@ -195,6 +195,8 @@ class CredentialIssuer:
         expires: dt.date,
     ) -> Issued:
         now_ms = self._desk.clock()
+        if isinstance(expires, dt.datetime):
+            raise CallerError("the last valid day must be a date")
         if expires.toordinal() < dt.date(1970, 1, 1).toordinal() + now_ms // _DAY_MS:
             raise CallerError(f"the credential would have expired already on {expires}")
         current = ledger.registry.current_credential_key(self.issuer_id, schema.hash)
