@@ -261,8 +261,10 @@ def _serve(
     cosigner: Cosigner, follower: Follower, reporter: _Reporter, host: str, port: int
 ) -> None:
     """Follows in a thread of its own while the main one answers requests."""
+    import asyncio
+
     from zkcredit.cosigner.server import application
-    from zkcredit.service import server as http
+    from zkcredit.service.server import listen, server_of
 
     failed: list[BaseException] = []
 
@@ -274,7 +276,7 @@ def _serve(
             server.should_exit = True
 
     worker = threading.Thread(target=follow, name="follower")
-    with http.listen(host, port) as bound:
+    with listen(host, port) as bound:
         name, number = bound.getsockname()[:2]
         url = f"http://{f'[{name}]' if ':' in name else name}:{number}"
 
@@ -284,9 +286,9 @@ def _serve(
                 sys.stdout.flush()
             worker.start()
 
-        server = http.server_of(cast("Any", application(cosigner)), on_ready=ready)
+        server = server_of(cast("Any", application(cosigner)), on_ready=ready)
         try:
-            http.run(server, bound)
+            asyncio.run(server.serve(sockets=[bound]))
         finally:
             follower.stop()
             if worker.ident is not None:
