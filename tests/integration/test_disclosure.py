@@ -215,6 +215,20 @@ def test_late_or_foreign_requests(world: World, wallet: Wallet) -> None:
         world.merchant.request_of(1)
 
 
+def test_as_long_as_the_invoice(world: World, wallet: Wallet) -> None:
+    wallet.pay(world.ledger, 1, wine(world))
+    world.clock.forward(3_600_000)
+    shown = answer(world, wallet, 1)
+    world.merchant.verify_presentation(world.ledger, shown)
+    assert state(world) == "paid"
+    world.settle()
+    with pytest.raises(StateConflict):
+        world.merchant.verify_presentation(world.ledger, answer(world, wallet, 1))
+    world.clock.forward(1)
+    with refused("expired"):
+        answer(world, wallet, 1)
+
+
 def test_open_line_with_identity(world: World) -> None:
     """The lender knows that the line and the identity have one owner."""
     from zkcredit.policies.request import make_request, own_request

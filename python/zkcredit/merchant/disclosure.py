@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from zkcredit.errors import CallerError, Refused, StateConflict
-from zkcredit.merchant.state import PAID, UNDISCLOSED, Disclosed, Inquiry, MerchantState, Sale
+from zkcredit.merchant.state import PAID, SETTLED, UNDISCLOSED, Inquiry, MerchantState, Sale
 from zkcredit.messages import decode_message, encode_message, signing_digest
 
 if TYPE_CHECKING:
     from zkcredit.keys import MerchantKeys
     from zkcredit.ledger.registry import Registry
+    from zkcredit.policies.disclosure import Disclosure
     from zkcredit.policies.policy import Policy
     from zkcredit.policies.presentation import Presentation
     from zkcredit.policies.request import PresentationRequest
-    from zkcredit.policies.verify import Disclosure
 
 
 class Inquiries:
@@ -50,6 +50,7 @@ class Inquiries:
             variables=variables,
             bound_to="purchase" if sale else "none",
             invoice_hash=sale.invoice_hash if sale else bytes(32),
+            least_until_ms=sale.not_after_ms if sale else 0,
         )
         inquiry = Inquiry(
             request=encode_message(request),
@@ -83,21 +84,14 @@ class Inquiries:
         request = decode_message(inquiry.request, PresentationRequest)
         answer = blake3_hash(encode_message(presentation))
         known = inquiry.disclosed
-        if known is not None and known.answer == answer:
-            return _disclosure(inquiry.hash, known)
+        if known is not None and inquiry.answer == answer:
+            return known
         sale = self._sale(inquiry)
-        if known is not None and (sale is None or sale.state == PAID):
+        if known is not None and (sale is None or sale.state in (PAID, SETTLED)):
             raise StateConflict("this request was answered before: make a new one")
         asked = own_request(registry, request, self._clock())
         found = verify(registry, asked, presentation)
-        inquiry.disclosed = Disclosed(
-            values=found.values,
-            issuers=found.issuers,
-            pseudonym=found.pseudonym,
-            commitment=found.commitment,
-            terms_hash=found.terms_hash,
-            answer=answer,
-        )
+        inquiry.answer, inquiry.disclosed = answer, found
         if sale is not None and sale.state == UNDISCLOSED:
             sale.state = self.paid_state(sale)
         return found
@@ -114,8 +108,7 @@ class Inquiries:
 
     def disclosed(self, sale: Sale) -> Disclosure | None:
         """What was disclosed for a sale; None before, and if nothing was asked for."""
-        found = self._find(sale.request).disclosed if sale.request else None
-        return None if found is None else _disclosure(sale.request, found)
+        return self._find(sale.request).disclosed if sale.request else None
 
     def _find(self, request_hash: bytes) -> Inquiry:
         for inquiry in self._state.inquiries:
@@ -134,16 +127,3 @@ class Inquiries:
             for inquiry in self._state.inquiries
             if inquiry.disclosed or inquiry.valid_until_ms >= now_ms or inquiry.hash in sold
         ]
-
-
-def _disclosure(request_hash: bytes, found: Disclosed) -> Disclosure:
-    from zkcredit.policies.verify import Disclosure
-
-    return Disclosure(
-        request_hash=request_hash,
-        values=found.values,
-        issuers=found.issuers,
-        pseudonym=found.pseudonym,
-        commitment=found.commitment,
-        terms_hash=found.terms_hash,
-    )

@@ -7,6 +7,7 @@ import msgspec
 from zkcredit.credentials.held import HeldCredential
 from zkcredit.errors import MalformedInput
 from zkcredit.messages import prepare_types
+from zkcredit.policies.disclosure import Disclosure
 from zkcredit.state import Secretive
 
 VERSION = 1
@@ -51,27 +52,17 @@ class Sale(Secretive, kw_only=True):
     commitment: bytes = b""
 
 
-class Disclosed(Secretive, kw_only=True):
-    """What a presentation has disclosed; ``answer`` is the hash of its bytes.
-
-    The other fields are those of :class:`zkcredit.policies.verify.Disclosure`.
-    """
-
-    values: dict[str, str]
-    issuers: dict[str, bytes]
-    pseudonym: bytes
-    commitment: bytes
-    terms_hash: bytes
-    answer: bytes
-
-
 class Inquiry(Secretive, kw_only=True):
-    """A presentation request (encoded, and its hash) and the answer that was accepted."""
+    """A presentation request (encoded, and its hash) and the answer that was accepted.
+
+    ``answer`` is the hash of the presentation that has disclosed ``disclosed``.
+    """
 
     request: bytes
     hash: bytes
     valid_until_ms: int
-    disclosed: Disclosed | None = None
+    answer: bytes = b""
+    disclosed: Disclosure | None = None
 
 
 class Settlement(Secretive, kw_only=True):

@@ -90,8 +90,11 @@ def make_request(
     variables: Mapping[str, str] | None = None,
     bound_to: BoundTo = "none",
     invoice_hash: bytes = bytes(32),
+    least_until_ms: int = 0,
 ) -> PresentationRequest:
     """A signed request with a fresh nonce; Refused if the policy makes no sense on the ledger.
+
+    It can be answered for as long as the policy says, and at least until ``least_until_ms``.
 
     ``key`` is the BLS key with which the verifier (merchant or issuer) is registered.
     """
@@ -110,7 +113,7 @@ def make_request(
         variables=[f"{name}={chosen[name]}" for name in sorted(chosen)],
         today=today.isoformat(),
         nonce=secrets.token_bytes(32),
-        valid_until_ms=now_ms + policy.valid_ms,
+        valid_until_ms=max(now_ms + policy.valid_ms, least_until_ms),
         bound_to=bound_to,
         invoice_hash=invoice_hash,
     )

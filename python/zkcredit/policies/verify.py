@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkcredit.errors import Refused, ZkCreditError
 from zkcredit.policies import presentation as shown
+from zkcredit.policies.disclosure import Disclosure
 from zkcredit.policies.presentation import Presentation
 
 if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
     from zkcredit.policies.request import Asked
 
+__all__ = ["REFUSED", "Disclosure", "verify"]
+
 REFUSED = "presentation"
 """The one rule under which presentations are refused, whatever is wrong with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """What a verifier has learnt; everything that was proved held on the request's day.
-
-    ``values`` are the revealed fields as text by ``alias.field``, ``issuers`` the identifiers
-    of the issuers by alias. ``pseudonym`` (48 bytes) is empty if none was asked for. ``commitment``
-    and ``terms_hash`` are those of the entry that the presentation is bound to, or empty.
-    """
-
-    request_hash: bytes
-    values: dict[str, str]
-    issuers: dict[str, bytes]
-    pseudonym: bytes
-    commitment: bytes
-    terms_hash: bytes
 
 
 def verify(registry: Registry, asked: Asked, presentation: Presentation) -> Disclosure:
