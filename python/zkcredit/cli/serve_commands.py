@@ -60,7 +60,7 @@ def serve_command(session: Session, /, **options: Any) -> None:
     """
     from zkcredit.service.app import Service
     from zkcredit.service.context import Settings
-    from zkcredit.service.server import listen, run
+    from zkcredit.service.server import listen, run, server_of
 
     certificate, key = options["certificate"], options["key"]
     if (certificate is None) != (key is None):
@@ -83,7 +83,10 @@ def serve_command(session: Session, /, **options: Any) -> None:
 
         proxies: str | None = options["proxies"]
         service = Service(folder, settings)
-        run(service, bound, proxies=proxies, certificate=certificate, key=key, on_ready=ready)
+        server = server_of(
+            service, proxies=proxies, certificate=certificate, key=key, on_ready=ready
+        )
+        run(service, server, bound)
 
 
 def _url(bound: socket.socket, *, tls: bool) -> str:

@@ -47,6 +47,8 @@ class Service:
         self._router = Router(redirect_slashes=False, lifespan=self._lifespan)
         self._patterns: dict[object, str] = {}
         self._context: Context | None = None
+        self.failure: ZkCreditError | None = None
+        """Why the service could not start."""
 
     @property
     def context(self) -> Context:
@@ -65,7 +67,11 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
-        context = self._context = Context(self._folder, self._settings, self.log)
+        try:
+            context = self._context = Context(self._folder, self._settings, self.log)
+        except ZkCreditError as error:
+            self.failure = error
+            raise
         publishing: asyncio.Task[None] | None = None
         try:
             await context.publisher.start()
@@ -74,6 +80,9 @@ class Service:
             self.log.write("started")
             yield
             await context.pipeline.close()
+        except ZkCreditError as error:
+            self.failure = error
+            raise
         finally:
             if publishing is not None:
                 await context.publisher.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from typing import Any, TypeVar
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from zkcredit.errors import MalformedInput, Refused
+from zkcredit.errors import MalformedInput, Refused, StateConflict, StoreError
 from zkcredit.ledger.accept import RequestKey
 from zkcredit.ledger.operator import Operator
 from zkcredit.service.limits import TokenBuckets, read_body
@@ -26,6 +28,7 @@ from zkcredit.service.state import ServiceStore
 from zkcredit.service.telemetry import Log, Metrics
 
 DATABASE = "service.db"
+LOCK = "service.lock"
 PUBLISHED = "published"
 _KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"')
 _READERS = 4
@@ -64,6 +67,7 @@ class Context:
         self.buckets = TokenBuckets(settings.rate, settings.burst)
         self.readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_only_one(folder))
             self.ledger = stack.enter_context(Operator.open(folder))
             self.reader = stack.enter_context(Operator.open(folder, read_only=True))
             self.store = ServiceStore.at(folder / DATABASE)
@@ -140,6 +144,22 @@ class Context:
         """Runs what waits for databases in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.readers, function, *arguments)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock; StateConflict if another service serves it."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(f"no ledger to serve in {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StateConflict(f"another service serves {folder} already") from None
+    finally:
+        os.close(lock)
 
 
 def fingerprint(key: bytes, content: bytes) -> RequestKey:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,9 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Both signals ask for an end; a second one changes nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end)
@@ -87,16 +92,15 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(
+def server_of(
     service: Service,
-    bound: socket.socket,
     *,
     proxies: str | None = None,
     certificate: str | None = None,
     key: str | None = None,
     on_ready: Callable[[], None] = lambda: None,
-) -> None:
-    """Serves until a signal asks for an end.
+) -> Server:
+    """A server, not running yet.
 
     ``proxies`` are addresses whose X-Forwarded-For and -Proto are believed (``*`` for all),
     ``certificate`` and ``key`` files for TLS.
@@ -117,7 +121,15 @@ def run(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    server = Server(config, on_ready)
-    asyncio.run(server.serve(sockets=[bound]))
-    if not server.started:
-        raise StoreError("the service did not start: the log says why")
+    return Server(config, on_ready)
+
+
+def run(service: Service, server: Server, bound: socket.socket) -> None:
+    """Serves until a signal asks for an end; raises what kept the service from starting."""
+    logger = logging.getLogger("uvicorn")
+    logger.addHandler(logging.NullHandler())  # the service has a log of its own
+    logger.propagate = False
+    try:
+        asyncio.run(server.serve(sockets=[bound]))
+    except SystemExit:
+        raise service.failure or StoreError("the service did not start") from None

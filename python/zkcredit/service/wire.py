@@ -145,9 +145,19 @@ class Health(Body, frozen=True, kw_only=True):
     status: str
 
 
-_BODIES = (Accepted, BatchResults, KeyBinding, Stored, Attached, Unanswered, OverdueReplies,
-           Bucket, Health)  # fmt: skip
-for _kind in _BODIES:  # two threads that use a type for the first time crash the process
+BODIES = (
+    Accepted,
+    BatchResults,
+    KeyBinding,
+    Stored,
+    Attached,
+    Unanswered,
+    OverdueReplies,
+    Bucket,
+    Health,
+)
+"""Every JSON body."""
+for _kind in BODIES:  # two threads that use a type for the first time crash the process
     msgspec.json.Decoder(_kind)
 
 
