@@ -15,12 +15,20 @@ from kit import refused, seed
 
 from zkcredit import digests
 from zkcredit._native import BlsKey, commit
-from zkcredit.credentials.builtin import IDENTITY, INCOME
+from zkcredit.credentials.builtin import BUSINESS, IDENTITY, INCOME
 from zkcredit.credentials.schema import Schema
 from zkcredit.entries import CredentialKeyStatement, KeyAction
-from zkcredit.errors import Unsatisfied, ZkCreditError
+from zkcredit.errors import MalformedInput, Unsatisfied, ZkCreditError
 from zkcredit.keys import WalletKeys
-from zkcredit.messages import decode_message, encode_message, signed, signing_digest
+from zkcredit.messages import (
+    Invoice,
+    decode_message,
+    encode_message,
+    signed,
+    signing_digest,
+    unsigned,
+)
+from zkcredit.policies import business
 from zkcredit.policies import present as present_module
 from zkcredit.policies.binding import Bound
 from zkcredit.policies.presentation import Presentation
@@ -108,6 +116,59 @@ def test_late_answer(scene: Scene) -> None:
     verify(scene.registry, asked, shown)
     with refused("expired"):
         own_request(scene.registry, request, request.valid_until_ms + 1)
+
+
+def business_invoice(scene: Scene, not_after_ms: int) -> Invoice:
+    """An invoice of the scene's shop, which no registrar has verified."""
+    draft = unsigned(
+        Invoice,
+        ledger_id=scene.ledger.ledger_id,
+        merchant_id=scene.shop_id,
+        amount_minor=500,
+        currency="TWD",
+        rho=bytes(32),
+        payee=bytes(32),
+        accepted=[bytes(32)],
+        not_after_ms=not_after_ms,
+        nonce=bytes(32),
+        label="wine",
+    )
+    return signed(draft, scene.shop_key.sign(signing_digest(draft)))
+
+
+def test_a_business_asked_in_the_words_of_an_invoice() -> None:
+    """A shop that nobody verified lets a verified one answer for its invoice."""
+    scene = Scene()
+    scene.registrar.offer(BUSINESS)
+    values = {"registered_name": "Good wines", "category": "alcohol", "country": "AT"}
+    verified = scene.registrar.issue(scene.keys, BUSINESS, values)
+    now_ms = scene.clock()
+    invoice = business_invoice(scene, now_ms + 60_000)
+    asked = business._asked(scene.registry, invoice, scene.registrar.id, now_ms).request
+    for invoice_hash in (asked.invoice_hash, bytes(32)):
+        question = msgspec.structs.replace(asked, invoice_hash=invoice_hash)
+        question = signed(question, scene.shop_key.sign(signing_digest(question)))
+        try:
+            shown = scene.present(question, holdings=[verified])
+        except MalformedInput:
+            assert invoice_hash == signing_digest(invoice)
+            continue
+        relayed = msgspec.structs.replace(invoice, presentation=encode_message(shown))
+        with refused("presentation"):
+            business.read_business(scene.registry, relayed, now_ms)
+    own = business.with_business(scene.registry, invoice, [verified], scene.keys, now_ms)
+    assert business.read_business(scene.registry, own, now_ms) is not None
+    scene.close()
+
+
+@pytest.mark.parametrize("not_after_ms", [253_402_300_800_000, (1 << 63) - 1])
+def test_an_invoice_without_a_last_day(scene: Scene, not_after_ms: int) -> None:
+    shown = scene.present(scene.request(scene.policy([AGE])))
+    invoice = msgspec.structs.replace(
+        business_invoice(scene, not_after_ms), presentation=encode_message(shown)
+    )
+    with refused("presentation"):
+        business.read_business(scene.registry, invoice, scene.clock())
 
 
 # -- whose credential, which credential --------------------------------------------------------

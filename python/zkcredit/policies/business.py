@@ -1,8 +1,11 @@
 """Verified merchants: an invoice with a presentation of the merchant's business credential.
 
 There is no request, since the holder cannot ask before it has the invoice. Both sides
-derive it: the policy reveals category and country, the nonce is the invoice's digest,
-which covers payee and amount, and the date is the invoice's last day.
+derive it: the policy reveals category and country, nonce and invoice hash are the
+invoice's digest, which covers payee and amount, and the date is the invoice's last day.
+Bound to no purchase and yet with an invoice's hash, it is a request that no wallet
+answers to anybody who asks (:func:`~zkcredit.policies.request.read_request`): else a shop
+could put the answer of another business to its question into its own invoice.
 """
 
 from __future__ import annotations
@@ -96,16 +99,17 @@ def read_business(registry: Registry, invoice: Invoice, now_ms: int) -> Business
 
 def _asked(registry: Registry, invoice: Invoice, issuer_id: bytes, now_ms: int) -> Asked:
     policy = Policy.parse(_POLICY.format(schema=BUSINESS.hash.hex(), issuer=issuer_id.hex()))
+    digest = signing_digest(invoice)
     request = PresentationRequest(
         ledger_id=registry.ledger_id,
         verifier_id=invoice.merchant_id,
         policy=policy.encoded,
         variables=[],
         today=date_of(invoice.not_after_ms).isoformat(),
-        nonce=signing_digest(invoice),
+        nonce=digest,
         valid_until_ms=invoice.not_after_ms,
         bound_to="none",
-        invoice_hash=bytes(32),
+        invoice_hash=digest,
         signature=bytes(96),
     )
     return own_request(registry, request, now_ms)

@@ -39,6 +39,9 @@ BoundTo = Literal["none", "purchase", "open", "credential"]
 CLOCK_SKEW = dt.timedelta(days=1)
 """How far the date of a request may be from the holder's own date."""
 
+_DAY_MS = 86_400_000
+_EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
+
 
 class PresentationRequest(Signed, frozen=True, kw_only=True, tag="zkcredit/presentation-request/1"):
     """Verifier → holder: show and prove what ``policy`` says.
@@ -63,6 +66,7 @@ class PresentationRequest(Signed, frozen=True, kw_only=True, tag="zkcredit/prese
 
 
 prepare_types(PresentationRequest)
+_ABOUT_INVOICE = "a request has an invoice's hash if and only if it is bound to a purchase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,11 @@ class Asked:
 
 
 def date_of(now_ms: int) -> dt.date:
-    """The day (UTC) of a Unix time in milliseconds."""
-    return dt.datetime.fromtimestamp(now_ms / 1_000, dt.UTC).date()
+    """The day (UTC) of a Unix time in milliseconds; MalformedInput after the year 9999."""
+    try:
+        return dt.date.fromordinal(_EPOCH_DAY + now_ms // _DAY_MS)
+    except (ValueError, OverflowError):
+        raise MalformedInput(f"{now_ms} ms is no time before the year 10000") from None
 
 
 def make_request(
@@ -100,8 +107,8 @@ def make_request(
     """
     from zkcredit.policies.circuit import check_size
 
-    if (bound_to == "purchase") != (invoice_hash != bytes(32)):
-        raise CallerError("a request has an invoice's hash if it is bound to a purchase")
+    if not _names_invoice(bound_to, invoice_hash):
+        raise CallerError(_ABOUT_INVOICE)
     chosen = dict(variables or {})
     today = date_of(now_ms)
     check_size(resolve(policy, registry, today, chosen))
@@ -124,12 +131,16 @@ def read_request(registry: Registry, request: PresentationRequest, now_ms: int) 
     """Checks ledger, signature and time, and resolves the policy.
 
     Refused: ``wrong-ledger``, ``unknown-verifier``, ``bad-signature``, ``expired``, or what
-    :func:`~zkcredit.policies.resolve.resolve` refuses; MalformedInput.
+    :func:`~zkcredit.policies.resolve.resolve` refuses; MalformedInput, also for a request
+    with an invoice's hash that is not about a purchase: such a one a merchant derives for
+    its own invoices, and answers nobody (:mod:`zkcredit.policies.business`).
     """
     if request.ledger_id != registry.ledger_id:
         raise Refused("wrong-ledger", "the request is for another ledger")
     verifier = find_verifier(registry, request.verifier_id)
     check_signature(request, verifier.bls_key, verifier.name)
+    if not _names_invoice(request.bound_to, request.invoice_hash):
+        raise MalformedInput(_ABOUT_INVOICE)
     _check_time(request, now_ms)
     return _asked(registry, request, verifier)
 
@@ -145,6 +156,11 @@ def own_request(registry: Registry, request: PresentationRequest, now_ms: int) -
 
 def _asked(registry: Registry, request: PresentationRequest, verifier: Party) -> Asked:
     return Asked(request, signing_digest(request), verifier, _requirements(registry, request))
+
+
+def _names_invoice(bound_to: BoundTo, invoice_hash: bytes) -> bool:
+    """Whether a request has an invoice's hash if and only if it is about a purchase."""
+    return (bound_to == "purchase") == (invoice_hash != bytes(32))
 
 
 def _check_time(request: PresentationRequest, now_ms: int) -> None:
