@@ -5,7 +5,7 @@
 The proofs are made beforehand, accepted by an operator and published as static files; none
 of that is measured. Measured is a cosigner that reads the files, compares them with the
 signed tree, judges every entry, writes its database (one synchronous=FULL transaction for
-256 entries) and signs the checkpoint. ``--place`` must be on a real disk.
+1,024 entries) and signs the checkpoint. ``--place`` must be on a real disk.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Follower:
         self._seen: str | None = None
 
     def stop(self) -> None:
-        """Ends :meth:`run` after the step of 256 entries that it is at."""
+        """Ends :meth:`run` after the step of entries that it is at."""
         self._stopping.set()
 
     def run(self) -> None:

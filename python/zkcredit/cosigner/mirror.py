@@ -2,8 +2,8 @@
 
 The mirror has its own indexes of nullifiers, payees and claims and its own view of
 issuers, terms and periods, and believes nobody but the log's keys. It advances from
-checkpoint to checkpoint in steps of 256 entries, each one transaction: a step is in the
-signed tree and judged, or it is not there.
+checkpoint to checkpoint in steps of up to 1,024 entries, each one transaction: a step is
+in the signed tree and judged, or it is not there. Verdicts do not depend on the steps.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from zkcredit.ledger.reading import StoredLog
 from zkcredit.ledger.registry import Registry
 from zkcredit.ledger.replay import Judge, Record, Replayed, Void, read
 from zkcredit.ledger.store import Changes, Coordinator
+
+_STEP_BUNDLES = 4
+"""Bundles of 256 entries judged together: many proofs cost less each, memory stays small."""
 
 
 class PublishedLog(Protocol):
@@ -89,10 +92,9 @@ class Mirror(StoredLog):
         own = self._store.coordinator()
         frontier = log.Frontier.decode(own.size, own.frontier)
         tiles = accept.append_leaves(self._store, frontier, step.leaves)
-        number, rest = divmod(step.stop, TILE_WIDTH)
-        whole = rest == 0
-        found = tiles[1, (number - 1) // TILE_WIDTH][-log.HASH_BYTES :] if whole else None
-        if (found or frontier.root()) != (tree.bundle_root(number - 1) if whole else head.root):
+        if not _is_in(tree, tiles, own.size, step.stop) or (
+            step.stop == head.size and frontier.root() != head.root
+        ):
             raise CheckFailed(
                 f"entries {own.size} to {step.stop - 1} are not those of the signed tree",
                 check="damaged-entries",
@@ -168,6 +170,16 @@ class _Index(BatchIndex):
         return False
 
 
+def _is_in(tree: PublishedTree, tiles: dict[tuple[int, int], bytes], start: int, stop: int) -> bool:
+    """Whether the bundles that entries ``start`` to ``stop`` − 1 complete are in the tree."""
+    for number in range(start // TILE_WIDTH, stop // TILE_WIDTH):
+        tile, place = divmod(number, TILE_WIDTH)
+        root = tiles[1, tile][place * log.HASH_BYTES :][: log.HASH_BYTES]
+        if root != tree.bundle_root(number):
+            return False
+    return True
+
+
 def tiles_of(source: PublishedLog) -> TileReader:
     """Reads tiles of a source; one that is no tile raises CheckFailed ``damaged-tiles``."""
 
@@ -181,7 +193,7 @@ def tiles_of(source: PublishedLog) -> TileReader:
 
 
 class _Step:
-    """The records of one bundle, prepared as far as no state is needed."""
+    """The records of a few bundles, prepared as far as no state is needed."""
 
     def __init__(self, records: list[Record]) -> None:
         self.stop = records[-1][0] + 1
@@ -202,10 +214,10 @@ class _Step:
 
 
 def _read_ahead(source: PublishedLog, start: int, stop: int) -> Iterator[_Step]:
-    """Steps that end with a bundle each; while one is judged, the next one is read."""
+    """Steps that end with a bundle; while one is judged, the next one is read."""
 
     def load(first: int) -> _Step:
-        last = min((first // TILE_WIDTH + 1) * TILE_WIDTH, stop)
+        last = min((first // TILE_WIDTH + _STEP_BUNDLES) * TILE_WIDTH, stop)
         try:
             records = list(source.records(first, last))
         except MalformedInput as error:
