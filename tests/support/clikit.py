@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +58,90 @@ def spawn(*arguments: str, cwd: Path, stdin: bytes | None = None, **more: str) -
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+# The installed command, but for a key derivation that is too cheap for real secrets.
+COMMAND = f"""#!{sys.executable}
+import sys
+from zkcredit import vault
+from zkcredit.cli import main
+vault.DEFAULT_COST = vault.TEST_COST
+sys.exit(main())
+"""
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The code of one language in a Markdown text, block by block."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+
+
+def run_document(document: str, place: Path) -> str:
+    """Runs all shell blocks of a Markdown text as one script; returns what it printed."""
+    with _script(document, place, COMMAND) as bash:
+        printed, _ = bash.communicate(timeout=230)
+    assert bash.returncode == 0, printed
+    return printed
+
+
+@contextlib.contextmanager
+def _script(document: str, place: Path, command: str) -> Iterator[subprocess.Popen[str]]:
+    """The script in bash, with ``command`` as the text of the program ``zkcredit``."""
+    program = place / "bin" / "zkcredit"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(command)
+    program.chmod(0o755)
+    with subprocess.Popen(
+        ["bash", "-eu", "-c", "\n".join(blocks(document, "sh"))],
+        cwd=place,
+        env=environment(PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as bash:
+        try:
+            yield bash
+        finally:
+            bash.kill()
+
+
+# Hands its arguments over to the process of the tests, and prints what comes back.
+DELEGATE = f"""#!{sys.executable} -IS
+import json, os, socket, sys
+own = {{name: value for name, value in os.environ.items() if name.startswith("ZKCREDIT_")}}
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect(os.path.join(os.path.dirname(__file__), "socket"))
+    line.sendall(json.dumps([sys.argv[1:], os.getcwd(), own]).encode())
+    line.shutdown(socket.SHUT_WR)
+    code, out, err = json.load(line.makefile())
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+
+
+def run_document_here(document: str, place: Path) -> str:
+    """As :func:`run_document`, but all commands run in this process: many times quicker."""
+    (place / "bin").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place / "bin" / "socket"))
+        server.listen()
+        server.settimeout(0.2)
+        with _script(document, place, DELEGATE) as bash:
+            while bash.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    _answer(server.accept()[0])
+            printed, _ = bash.communicate()
+    assert bash.returncode == 0, printed
+    return printed
+
+
+def _answer(line: socket.socket) -> None:
+    """Runs one command for a :data:`DELEGATE`."""
+    with line, line.makefile("rw") as file:
+        arguments, cwd, own = json.load(file)
+        result = call(*arguments, cwd=Path(cwd), **own)
+        json.dump([result.code, result.out, result.err], file)
 
 
 def call(*arguments: str, cwd: Path, stdin: bytes = b"", **more: str) -> Result:

@@ -14,6 +14,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.credential_desk import find_issuer, find_schema
 from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.params import COUNT
+from zkcredit.errors import ProofRefused, Refused
 
 if TYPE_CHECKING:
     from zkcredit.cli.context import AnyLedger
@@ -94,6 +95,19 @@ def _opened(session: Session) -> Iterator[Holding]:
         yield Holding(desk.wallet.credentials, desk.ledger, desk.save)
 
 
+@contextmanager
+def own_signature() -> Iterator[None]:
+    """Says what it means that a credential's signature does not fit this holder."""
+    try:
+        yield
+    except ProofRefused:
+        raise Refused(
+            "bad-signature",
+            "the signature does not hold here: the credential was issued to somebody else, "
+            "or it was changed",
+        ) from None
+
+
 @credentials.add("ask", example='$ zkcredit wallet credential ask "Registry Office" identity')
 @click.argument("issuer")
 @click.argument("schema")
@@ -122,7 +136,8 @@ def take(session: Session, file: str) -> None:
 
     reply = read_message(file, CredentialReply)
     with _opened(session) as own:
-        taken = own.book.receive(own.ledger, reply)
+        with own_signature():
+            taken = own.book.receive(own.ledger, reply)
         own.book.refresh_gaps(own.ledger)
         own.save()
         found = held_json(own.book.get(taken.number), own.ledger.registry)

@@ -58,8 +58,9 @@ def policy_words(
 
 def print_policy(output: Output, found: Mapping[str, Any]) -> None:
     """The same for people."""
-    output.line(found["title"])
-    output.line("You will learn: " + (", ".join(found["learns"]) or "nothing") + ".")
-    output.line("You will be convinced, without seeing it, that:")
+    output.line(f"{found['title']}. Holders will read:")
+    learns = ", ".join(found["learns"]) or "nothing about you"
+    output.line(f"  The verifier will learn: {learns}.")
+    output.line("  It will be convinced, without seeing it, that:")
     for sentence in found["convinced"]:
-        output.line(f"  - {sentence}")
+        output.line(f"    - {sentence}")

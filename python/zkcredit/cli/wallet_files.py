@@ -8,7 +8,7 @@ import click
 
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_bytes, write_bytes
-from zkcredit.cli.held_commands import held_json
+from zkcredit.cli.held_commands import held_json, own_signature
 from zkcredit.cli.params import COUNT
 from zkcredit.cli.wallet_desk import Desk, group
 from zkcredit.cli.wallet_records import open_records, row_json
@@ -94,7 +94,8 @@ def _take(desk: Desk, book: WalletRecords, data: bytes) -> dict[str, Any]:
     if tag is not None:
         raise MalformedInput(f"a message of type {tag!r} is nothing to keep in a wallet")
     credentials = desk.wallet.credentials
-    taken = credentials.import_file(desk.ledger, data)
+    with own_signature():
+        taken = credentials.import_file(desk.ledger, data)
     credentials.refresh_gaps(desk.ledger)
     return held_json(credentials.get(taken.number), desk.ledger.registry)
 
