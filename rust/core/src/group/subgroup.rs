@@ -22,7 +22,7 @@ use blst::blst_p1_affine;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::batch_add::sum_runs;
+use super::adder::{Adder, Member, Task, with_fastest};
 use super::{E1, E1Affine, ffi};
 
 /// Rounds of the test: the least with 3^rounds > 2^128.
@@ -44,17 +44,36 @@ pub fn all_in_subgroup(points: &[E1Affine]) -> bool {
         return points.par_iter().all(E1Affine::is_in_subgroup);
     }
     let raw: Vec<blst_p1_affine> = points.iter().map(|p| p.0).collect();
-    // Additions: one per point and about two per bucket.
-    let additions = |t: &usize| ROUNDS.div_ceil(*t) * (raw.len() + 2 * 3usize.pow(*t as u32));
-    let together = (1..=MOST_TOGETHER).min_by_key(additions).unwrap_or(1);
-    let firsts: Vec<usize> = (0..ROUNDS).step_by(together).collect();
-    firsts.into_par_iter().all(|first| {
-        let rounds = together.min(ROUNDS - first);
-        let buckets = draw(&key, first, rounds, raw.len());
-        combinations(&raw, &buckets, rounds)
-            .iter()
-            .all(E1::is_in_subgroup)
+    with_fastest(Test {
+        points: &raw,
+        key: &key,
     })
+}
+
+/// Points to test with coefficients drawn by a key.
+struct Test<'a> {
+    points: &'a [blst_p1_affine],
+    key: &'a [u8; 32],
+}
+
+impl Task for Test<'_> {
+    type Output = bool;
+
+    fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> bool {
+        let points = A::import(self.points);
+        // Additions: one per point and about two per bucket.
+        let additions =
+            |t: &usize| ROUNDS.div_ceil(*t) * (points.len() + 2 * 3usize.pow(*t as u32));
+        let together = (1..=MOST_TOGETHER).min_by_key(additions).unwrap_or(1);
+        let firsts: Vec<usize> = (0..ROUNDS).step_by(together).collect();
+        firsts.into_par_iter().all(|first| {
+            let rounds = together.min(ROUNDS - first);
+            let buckets = draw(self.key, first, rounds, points.len());
+            combinations(&mut adder(), &points, &buckets, rounds)
+                .iter()
+                .all(E1::is_in_subgroup)
+        })
+    }
 }
 
 /// A number below 3^rounds for each of `count` points, uniform and independent.
@@ -76,24 +95,34 @@ fn draw(key: &[u8; 32], first: usize, rounds: usize, count: usize) -> Vec<u8> {
 
 /// The sums Σ c_i·P_i of `rounds` rounds, where c_i is digit k of `buckets[i]` to base 3
 /// in round k.
-fn combinations(points: &[blst_p1_affine], buckets: &[u8], rounds: usize) -> Vec<E1> {
-    let mut level = bucket_sums(points, buckets, 3usize.pow(rounds as u32));
+fn combinations<A: Adder>(
+    adder: &mut A,
+    points: &[A::Point],
+    buckets: &[u8],
+    rounds: usize,
+) -> Vec<E1> {
+    let mut level = bucket_sums(adder, points, buckets, 3usize.pow(rounds as u32));
     let mut sums = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let third = level.len() / 3;
         // The buckets whose lowest digit is 1, then those whose is 2.
-        let member = |at: usize| (&level[3 * (at % third) + 1 + at / third], false);
-        let weighted = sum_runs(member, &[third; 2]);
-        let [ones, twos] = [0, 1].map(|i| E1(ffi::p1_from_affine(&weighted[i])));
+        let member = |at: usize| Member::plain(3 * (at % third) + 1 + at / third);
+        let weighted = adder.sum_runs(&level, member, &[third; 2]);
+        let [ones, twos] = [0, 1].map(|i| E1(ffi::p1_from_affine(&A::export(&weighted[i]))));
         sums.push(ones + twos.double());
-        level = sum_runs(|at| (&level[at], false), &vec![3; third]);
+        level = adder.sum_runs(&level, Member::plain, &vec![3; third]);
     }
     sums
 }
 
 /// The sum of the points in each of `count` buckets, nothing in that of 0: its points
 /// have coefficient 0 in every round.
-fn bucket_sums(points: &[blst_p1_affine], buckets: &[u8], count: usize) -> Vec<blst_p1_affine> {
+fn bucket_sums<A: Adder>(
+    adder: &mut A,
+    points: &[A::Point],
+    buckets: &[u8],
+    count: usize,
+) -> Vec<A::Point> {
     let mut sizes = vec![0; count];
     buckets.iter().for_each(|b| sizes[usize::from(*b)] += 1);
     sizes[0] = 0;
@@ -102,18 +131,19 @@ fn bucket_sums(points: &[blst_p1_affine], buckets: &[u8], count: usize) -> Vec<b
         Some(*next - size)
     });
     let mut places: Vec<usize> = starts.collect();
-    let mut members = vec![0; sizes.iter().sum()];
+    let mut members = vec![Member::default(); sizes.iter().sum()];
     for (index, bucket) in buckets.iter().enumerate().filter(|(_, b)| **b != 0) {
         let place = &mut places[usize::from(*bucket)];
-        members[*place] = index;
+        members[*place] = Member::plain(index);
         *place += 1;
     }
-    sum_runs(|at| (&points[members[at]], false), &sizes)
+    adder.sum_runs(points, |at| members[at], &sizes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::batch_add::{Batch, Exact};
     use crate::group::{G1Affine, Scalar};
 
     fn points(count: u64) -> Vec<blst_p1_affine> {
@@ -134,7 +164,7 @@ mod tests {
         let points = points(40);
         for rounds in 1..=MOST_TOGETHER {
             let buckets = draw(&[7; 32], rounds, rounds, points.len());
-            let sums = combinations(&points, &buckets, rounds);
+            let sums = combinations(&mut Batch::<Exact>::new(), &points, &buckets, rounds);
             assert_eq!(sums.len(), rounds);
             for (round, sum) in sums.iter().enumerate() {
                 let term = |(p, b): (&blst_p1_affine, &u8)| {
