@@ -15,9 +15,8 @@ use super::windows::digit;
 
 /// Widest window in bits, bounded by what [`digit`] reads.
 const WIDEST: usize = 15;
-/// Digits that are handled together, so that inversions have company and the points
-/// of a round stay in the cache.
-const TOGETHER: usize = 16_384;
+/// Digits that are handled together, so that inversions have company.
+const TOGETHER: usize = 65_536;
 
 /// Points with scalars as padded little-endian bytes.
 pub(super) struct Terms<'a> {
@@ -92,27 +91,28 @@ impl Task for &Terms<'_> {
     type Output = blst_p1;
 
     fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> blst_p1 {
-        let points = A::import(self.points);
+        let blocks = self.points.par_chunks(A::BLOCK);
+        let points: Vec<A::Point> = blocks.flat_map_iter(A::import).collect();
         let width = self.width();
-        let windows: Vec<usize> = (0..(self.bits + 1).div_ceil(width)).collect();
+        let count = (self.bits + 1).div_ceil(width);
         let threads = rayon::current_num_threads();
         let fitting = TOGETHER.div_ceil(self.points.len() + (1 << width));
-        let group = fitting.min(windows.len().div_ceil(threads)).max(1);
+        let groups = count.div_ceil(fitting).next_multiple_of(threads).min(count);
+        // Every group gets low windows, where all scalars have digits, and high ones.
+        let windows = |first: usize| (first..count).step_by(groups).collect::<Vec<usize>>();
+        let bits = |group: usize| self.windows(&mut adder(), &points, &windows(group), width);
         let bits: Vec<Vec<A::Point>> = if threads == 1 {
-            let groups = windows.chunks(group);
-            groups
-                .map(|some| self.windows(&mut adder(), &points, some, width))
-                .collect()
+            (0..groups).map(bits).collect()
         } else {
-            let groups = windows.par_chunks(group);
-            groups
-                .map(|some| self.windows(&mut adder(), &points, some, width))
-                .collect()
+            (0..groups).into_par_iter().map(bits).collect()
         };
         let mut sum = blst_p1::default();
-        for point in bits.iter().flatten().rev() {
-            sum = ffi::p1_double(&sum);
-            sum = ffi::p1_add_affine(&sum, &A::export(point));
+        for window in (0..count).rev() {
+            let first = window / groups * width;
+            for point in bits[window % groups][first..first + width].iter().rev() {
+                sum = ffi::p1_double(&sum);
+                sum = ffi::p1_add_affine(&sum, &A::export(point));
+            }
         }
         sum
     }

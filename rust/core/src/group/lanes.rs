@@ -225,8 +225,8 @@ impl Lanes {
             }
             // What makes the lowest limb vanish; then everything moves down by one limb.
             let m = _mm512_madd52lo_epu64(zero, t[0], minus_inverse);
-            for j in 0..8 {
-                t[j] = _mm512_madd52lo_epu64(t[j], m, _mm512_set1_epi64(ONE_P[j]));
+            for (t, p) in t.iter_mut().zip(ONE_P) {
+                *t = _mm512_madd52lo_epu64(*t, m, _mm512_set1_epi64(p));
             }
             let carry = _mm512_srli_epi64::<{ BITS as u32 }>(t[0]);
             for j in 0..8 {
