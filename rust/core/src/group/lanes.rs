@@ -218,10 +218,9 @@ impl Lanes {
         let zero = _mm512_setzero_si512();
         let minus_inverse = _mm512_set1_epi64(MINUS_INVERSE);
         let mut t = [zero; 8];
-        for i in 0..8 {
-            let b = other.0[i];
-            for j in 0..8 {
-                t[j] = _mm512_madd52lo_epu64(t[j], self.0[j], b);
+        for b in other.0 {
+            for (t, a) in t.iter_mut().zip(self.0) {
+                *t = _mm512_madd52lo_epu64(*t, a, b);
             }
             // What makes the lowest limb vanish; then everything moves down by one limb.
             let m = _mm512_madd52lo_epu64(zero, t[0], minus_inverse);
