@@ -27,7 +27,7 @@ help:
 # --- set-up: each step is skipped while its stamp is newer than what it reads ---
 
 $(VENV)/.dependencies: requirements/dev.txt
-	@command -v $(CARGO) >/dev/null || { echo "cargo (Rust 1.88 or newer) is needed" >&2; exit 1; }
+	@command -v $(CARGO) >/dev/null || { echo "cargo (Rust 1.89 or newer) is needed" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer with venv is needed; name it with PYTHON=…" >&2; exit 1; }
 	@echo "== $(VENV): installing the locked dependencies"

@@ -101,15 +101,8 @@ impl Transcript {
     /// A transcript of the protocol with this tag (see [`derive_session_id`]).
     #[must_use]
     pub fn new(protocol: &str) -> Self {
-        Self::with_session_id(&derive_session_id(protocol.as_bytes()))
-    }
-
-    /// A transcript whose session identifier was derived before: saves two
-    /// Keccak permutations where many proofs share a protocol tag.
-    #[must_use]
-    pub fn with_session_id(session_id: &[u8; 32]) -> Self {
         Transcript {
-            sponge: Sponge::new(session_id),
+            sponge: Sponge::new(&derive_session_id(protocol.as_bytes())),
         }
     }
 

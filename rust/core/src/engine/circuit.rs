@@ -16,9 +16,59 @@ pub struct Form {
     pub publics: Vec<(usize, Scalar)>,
     /// The constant term.
     pub constant: Scalar,
+    /// `terms` once more, for evaluation.
+    chains: Vec<Chain>,
+}
+
+/// Terms of which each has twice the coefficient of the one before, as the digits of a
+/// range have: additions evaluate them.
+#[derive(Clone, Debug)]
+struct Chain {
+    /// Coefficient of the first term.
+    coefficient: Scalar,
+    /// Response positions.
+    positions: Vec<usize>,
+}
+
+impl Chain {
+    fn evaluate(&self, values: &[Scalar]) -> Scalar {
+        let mut positions = self.positions.iter().rev();
+        let last = positions.next().map_or(Scalar::ZERO, |p| values[*p]);
+        let sum = positions.fold(last, |sum, p| sum + sum + values[*p]);
+        match self.coefficient == Scalar::ONE {
+            true => sum,
+            false => sum * self.coefficient,
+        }
+    }
 }
 
 impl Form {
+    /// A form of these terms, publics and constant.
+    pub fn new(
+        terms: Vec<(usize, Scalar)>,
+        publics: Vec<(usize, Scalar)>,
+        constant: Scalar,
+    ) -> Self {
+        let mut chains: Vec<Chain> = Vec::new();
+        let mut expected = None;
+        for (position, coefficient) in &terms {
+            match chains.last_mut() {
+                Some(chain) if expected == Some(*coefficient) => chain.positions.push(*position),
+                _ => chains.push(Chain {
+                    coefficient: *coefficient,
+                    positions: vec![*position],
+                }),
+            }
+            expected = Some(*coefficient + coefficient);
+        }
+        Form {
+            terms,
+            publics,
+            constant,
+            chains,
+        }
+    }
+
     /// The part without secrets under the statement's publics.
     pub fn shown(&self, publics: &[Scalar]) -> Scalar {
         let sum: Scalar = self.publics.iter().map(|(p, k)| publics[*p] * *k).sum();
@@ -27,11 +77,7 @@ impl Form {
 
     /// The secret part under values of the responses' variables.
     pub fn hidden(&self, values: &[Scalar]) -> Scalar {
-        let term = |(v, k): &(usize, Scalar)| match *k == Scalar::ONE {
-            true => values[*v],
-            false => values[*v] * *k,
-        };
-        self.terms.iter().map(term).sum()
+        self.chains.iter().map(|chain| chain.evaluate(values)).sum()
     }
 
     /// Whether this is the constant 0.
@@ -42,10 +88,11 @@ impl Form {
     /// The homogenised form `hidden(f) + c·shown`.
     pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
         let hidden = self.hidden(responses);
-        if self.publics.is_empty() && self.constant.is_zero() {
-            return hidden;
+        match (self.publics.as_slice(), self.constant) {
+            ([], constant) if constant.is_zero() => hidden,
+            ([], constant) if constant == Scalar::MINUS_ONE => hidden - c,
+            _ => hidden + c * self.shown(publics),
         }
-        hidden + c * self.shown(publics)
     }
 }
 
@@ -61,14 +108,21 @@ pub struct QuadraticForm {
 }
 
 impl QuadraticForm {
-    /// `q̂(f, c)`: degree two as is, linear terms times c, constants times c².
-    pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
-        let at = |form: &Form| form.homogeneous(responses, c, publics);
-        let products: Scalar = self.products.iter().map(|(l, r)| at(l) * at(r)).sum();
+    /// `w·q̂(f, c)`: degree two as is, linear terms times c, constants times c². Given f
+    /// and c, and `weighted` as the two times the weight w.
+    pub fn homogeneous(
+        &self,
+        (responses, c): (&[Scalar], Scalar),
+        weighted: (&[Scalar], Scalar),
+        publics: &[Scalar],
+    ) -> Scalar {
+        let heavy = |form: &Form| form.homogeneous(weighted.0, weighted.1, publics);
+        let light = |form: &Form| form.homogeneous(responses, c, publics);
+        let products: Scalar = self.products.iter().map(|(l, r)| heavy(l) * light(r)).sum();
         if self.linear.is_empty() {
             return products;
         }
-        products + c * at(&self.linear)
+        products + c * heavy(&self.linear)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::compile::{Builder, MAX_EQUATIONS, RawSignature, Role, fail};
 use crate::engine::expr::{Linear, Quadratic, Scope as _, VarId};
 use crate::engine::source::{CommitmentSource, SignatureSource, Source};
 use crate::error::Result;
+use crate::group::Scalar;
 
 /// Maps linear forms over variables to forms over responses.
 struct Reducer<'a> {
@@ -29,15 +30,12 @@ impl Reducer<'_> {
                 None => reduced.add_scaled(&Linear::var(*variable), *coefficient),
             }
         }
-        Form {
-            terms: reduced
-                .vars
-                .iter()
-                .map(|(v, k)| (self.positions[v], *k))
-                .collect(),
-            publics: reduced.publics.into_iter().collect(),
-            constant: reduced.constant,
-        }
+        let position = |(v, k): (&VarId, &Scalar)| (self.positions[v], *k);
+        Form::new(
+            reduced.vars.iter().map(position).collect(),
+            reduced.publics.into_iter().collect(),
+            reduced.constant,
+        )
     }
 
     fn signatures(

@@ -9,7 +9,7 @@ use crate::engine::circuit::Circuit;
 use crate::error::{Error, Result};
 use crate::generators;
 use crate::group::{G1Affine, Scalar};
-use crate::transcript::{Transcript, derive_session_id};
+use crate::transcript::Transcript;
 
 /// Version tag of proof format and transcript.
 pub const PROTOCOL: &str = "zkcredit-engine-v1-DSFS-with-Shake128_BLS12381";
@@ -150,9 +150,9 @@ impl Statement {
 
     /// The transcript after the whole statement; only prover messages may follow.
     pub fn transcript(&self) -> Transcript {
-        static SESSION: OnceLock<[u8; 32]> = OnceLock::new();
-        let session = SESSION.get_or_init(|| derive_session_id(PROTOCOL.as_bytes()));
-        let mut transcript = Transcript::with_session_id(session);
+        // The session identifier fills the sponge's first block.
+        static FRESH: OnceLock<Transcript> = OnceLock::new();
+        let mut transcript = FRESH.get_or_init(|| Transcript::new(PROTOCOL)).clone();
         let instance = &self.instance;
         transcript.absorb("circuit", instance.circuit.digest());
         transcript.absorb("ledger", &self.ledger_id);

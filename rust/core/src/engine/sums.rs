@@ -135,14 +135,15 @@ impl Accumulator {
         let weight = self.weights.draw();
         let w = Scalar::from_u128(weight);
         self.narrow(a, weight);
-        self.wide(b, w * proof.c);
+        let (responses, c) = (proof.responses.as_slice(), proof.c);
+        let (weighted, wc) = (scaled(responses, w), w * c);
+        self.wide(b, wc);
         for (i, position) in circuit.vector.iter().enumerate() {
-            self.shared
-                .add(Fixed::Secret(i), -(w * proof.responses[*position]));
+            self.shared.add(Fixed::Secret(i), -weighted[*position]);
         }
         for (k, q) in circuit.quadratic_forms.iter().enumerate() {
-            let value = q.homogeneous(&proof.responses, proof.c, publics);
-            self.shared.add(Fixed::Cross(k), -(w * value));
+            let value = q.homogeneous((responses, c), (&weighted, wc), publics);
+            self.shared.add(Fixed::Cross(k), -value);
         }
         self.shared.add(Fixed::Blinding, -(w * proof.z));
     }
@@ -278,6 +279,11 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// All scalars times the factor.
+fn scaled(scalars: &[Scalar], factor: Scalar) -> Vec<Scalar> {
+    scalars.iter().map(|scalar| factor * scalar).collect()
 }
 
 fn add_at(scalars: &mut Vec<Scalar>, index: usize, scalar: Scalar) {

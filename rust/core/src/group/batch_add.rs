@@ -12,14 +12,11 @@
 use blst::{blst_fp, blst_p1_affine};
 use zeroize::Zeroize;
 
+use super::adder::{Adder, Member, Pairs};
 use super::ffi;
 
 /// Additions that share an inversion (about 40 multiplications' worth).
 const SHARING: usize = 512;
-
-/// Points that are added up together in [`sum_runs`]: few enough for the cache, many
-/// enough for inversions to have company.
-const BLOCK: usize = 8192;
 
 /// Whether an element of Fp is zero: the only encoding of zero is all limbs zero.
 #[inline]
@@ -29,12 +26,12 @@ fn is_zero(a: &blst_fp) -> bool {
 
 /// Whether this stands for infinity.
 #[inline]
-pub(super) fn is_infinity(p: &blst_p1_affine) -> bool {
+fn is_infinity(p: &blst_p1_affine) -> bool {
     is_zero(&p.x) && is_zero(&p.y)
 }
 
 /// What the points to be added may be.
-trait Mode {
+pub(super) trait Mode {
     /// Public points of any kind, infinity, equal and opposite ones included;
     /// variable time. Otherwise secret points in general position: constant time,
     /// and an exception to it is only reported.
@@ -42,7 +39,7 @@ trait Mode {
 }
 
 /// See [`Mode::EXACT`].
-struct Exact;
+pub(super) struct Exact;
 /// See [`Mode::EXACT`].
 struct General;
 
@@ -54,20 +51,17 @@ impl Mode for General {
     const EXACT: bool = false;
 }
 
-/// A point in the source of additions, and whether its negative is meant.
-pub(super) type Operand<'a> = (&'a blst_p1_affine, bool);
-
 /// One addition that waits for the shared inverse: `out[slot]` holds one operand and
 /// gets the sum, position `other` of the source is the other operand.
 #[derive(Clone, Copy, Default)]
 struct Pending {
     slot: u32,
-    other: u32,
+    other: Member,
     doubling: bool,
 }
 
 /// Additions that wait, with their denominators and the products of those so far.
-struct Batch<M> {
+pub(super) struct Batch<M> {
     waiting: usize,
     pending: Box<[Pending; SHARING]>,
     denominators: Box<[blst_fp; SHARING]>,
@@ -78,7 +72,8 @@ struct Batch<M> {
 }
 
 impl<M: Mode> Batch<M> {
-    fn new() -> Self {
+    /// Nothing waits.
+    pub(super) fn new() -> Self {
         Batch {
             waiting: 0,
             pending: Box::new([Pending::default(); SHARING]),
@@ -88,17 +83,19 @@ impl<M: Mode> Batch<M> {
             mode: std::marker::PhantomData,
         }
     }
+}
 
-    /// Appends the sum of source points `first` and `second` to `out`, now or at the
-    /// next [`Self::settle`].
+impl<M: Mode> Pairs for Batch<M> {
+    type Point = blst_p1_affine;
+
     #[inline]
-    fn add<'a>(
+    fn add(
         &mut self,
-        load: &impl Fn(usize) -> Operand<'a>,
-        [first, second]: [usize; 2],
+        source: &[blst_p1_affine],
+        [first, second]: [Member; 2],
         out: &mut Vec<blst_p1_affine>,
     ) {
-        let (p, q) = (load(first), load(second));
+        let (p, q) = (operand(source, first), operand(source, second));
         let at = self.waiting;
         let denominator = &mut self.denominators[at];
         ffi::fp_sub(denominator, &q.0.x, &p.0.x);
@@ -127,18 +124,21 @@ impl<M: Mode> Batch<M> {
         }
         self.pending[at] = Pending {
             slot: out.len() as u32,
-            other: second as u32,
+            other: second,
             doubling,
         };
         out.push(signed(p));
         self.waiting += 1;
         if self.waiting == SHARING {
-            self.settle(load, out);
+            self.settle(source, out);
         }
     }
 
-    /// Inverts all denominators at once and completes the additions that wait.
-    fn settle<'a>(&mut self, load: &impl Fn(usize) -> Operand<'a>, out: &mut [blst_p1_affine]) {
+    fn copy(source: &[blst_p1_affine], member: Member, out: &mut Vec<blst_p1_affine>) {
+        out.push(signed(operand(source, member)));
+    }
+
+    fn settle(&mut self, source: &[blst_p1_affine], out: &mut [blst_p1_affine]) {
         let Some(last) = self.waiting.checked_sub(1) else {
             return;
         };
@@ -161,36 +161,32 @@ impl<M: Mode> Batch<M> {
             }
             let pending = self.pending[at];
             let p = &mut out[pending.slot as usize];
-            let q = load(pending.other as usize);
+            let q = operand(source, pending.other);
             complete(p, q, &inverse, pending.doubling);
         }
         self.waiting = 0;
     }
+}
 
-    /// Replaces each sum's members by half as many: `lengths[i]` source points in a
-    /// row belong to sum i, and so it is for `out` afterwards.
-    fn halve<'a>(
-        &mut self,
-        load: &impl Fn(usize) -> Operand<'a>,
-        lengths: &mut [usize],
-        out: &mut Vec<blst_p1_affine>,
-    ) {
-        out.clear();
-        let mut at = 0;
-        for length in lengths {
-            let end = at + *length;
-            while at + 1 < end {
-                self.add(load, [at, at + 1], out);
-                at += 2;
-            }
-            if at < end {
-                out.push(signed(load(at)));
-                at = end;
-            }
-            *length = length.div_ceil(2);
-        }
-        self.settle(load, out);
+impl Adder for Batch<Exact> {
+    const BLOCK: usize = 8192;
+
+    fn import(points: &[blst_p1_affine]) -> Vec<blst_p1_affine> {
+        points.to_vec()
     }
+
+    fn export(point: &blst_p1_affine) -> blst_p1_affine {
+        *point
+    }
+}
+
+/// A point, and whether its negative is meant.
+type Operand<'a> = (&'a blst_p1_affine, bool);
+
+/// A member of the source.
+#[inline]
+fn operand(source: &[blst_p1_affine], member: Member) -> Operand<'_> {
+    (&source[member.index()], member.is_negative())
 }
 
 /// The operand itself; the sign costs no branch.
@@ -230,41 +226,6 @@ fn complete(p: &mut blst_p1_affine, q: Operand<'_>, inverse: &blst_fp, doubling:
     p.x = x;
 }
 
-/// Sums of consecutive runs: `lengths[i]` of the points that `load` gives for 0, 1, …
-/// belong to sum i. Variable time, exact for any points, infinity for an empty run.
-pub(super) fn sum_runs<'a>(
-    load: impl Fn(usize) -> Operand<'a>,
-    lengths: &[usize],
-) -> Vec<blst_p1_affine> {
-    let mut batch = Batch::<Exact>::new();
-    let mut all = Vec::with_capacity(lengths.len());
-    let [mut sums, mut halved] = [Vec::new(), Vec::new()];
-    let (mut first, mut start) = (0, 0);
-    while first < lengths.len() {
-        let mut members = 0;
-        let fits = |length: &&usize| {
-            members += **length;
-            members <= BLOCK
-        };
-        let count = lengths[first..].iter().take_while(fits).count().max(1);
-        let block = &lengths[first..first + count];
-        let mut left = block.to_vec();
-        batch.halve(&|at| load(start + at), &mut left, &mut sums);
-        while left.iter().any(|&n| n > 1) {
-            batch.halve(&|at| (&sums[at], false), &mut left, &mut halved);
-            std::mem::swap(&mut sums, &mut halved);
-        }
-        let mut next = sums.iter();
-        let filled = block
-            .iter()
-            .map(|&n| if n == 0 { None } else { next.next() });
-        all.extend(filled.map(|sum| sum.copied().unwrap_or_default()));
-        first += count;
-        start += block.iter().sum::<usize>();
-    }
-    all
-}
-
 /// Sums of runs of `length` ≥ 1 secret points each, in constant time; wipes `points`.
 ///
 /// `None` if two sums that meet have the same x-coordinate. For points that are
@@ -278,7 +239,7 @@ pub(super) fn sum_secret_runs(
     let mut batch = Batch::<General>::new();
     let mut halved = Vec::with_capacity(points.len().div_ceil(2) + lengths.len());
     while lengths.first().is_some_and(|&n| n > 1) {
-        batch.halve(&|at| (&points[at], false), &mut lengths, &mut halved);
+        batch.halve(&points, Member::plain, &mut lengths, &mut halved);
         std::mem::swap(&mut points, &mut halved);
     }
     wipe(&mut halved);

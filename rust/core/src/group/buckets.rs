@@ -9,19 +9,14 @@
 use blst::{blst_p1, blst_p1_affine};
 use rayon::prelude::*;
 
-use super::batch_add::sum_runs;
+use super::adder::{Adder, Member, Task, with_fastest};
 use super::ffi;
 use super::windows::digit;
 
 /// Widest window in bits, bounded by what [`digit`] reads.
 const WIDEST: usize = 15;
-/// Digits that are handled together, so that inversions have company and the points
-/// of a round stay in the cache.
-const TOGETHER: usize = 16_384;
-
-/// How many points ahead of the addition the next ones are asked for: in bucket order
-/// they are spread over memory.
-const AHEAD: usize = 12;
+/// Digits that are handled together, so that inversions have company.
+const TOGETHER: usize = 65_536;
 
 /// Points with scalars as padded little-endian bytes.
 pub(super) struct Terms<'a> {
@@ -36,24 +31,7 @@ pub(super) struct Terms<'a> {
 impl Terms<'_> {
     /// `Σ scalars[i]·points[i]`, on all threads of the current pool.
     pub(super) fn sum(&self) -> blst_p1 {
-        let width = self.width();
-        let windows: Vec<usize> = (0..(self.bits + 1).div_ceil(width)).collect();
-        let threads = rayon::current_num_threads();
-        let fitting = TOGETHER.div_ceil(self.points.len() + (1 << width));
-        let group = fitting.min(windows.len().div_ceil(threads)).max(1);
-        let bits: Vec<Vec<blst_p1_affine>> = if threads == 1 {
-            let groups = windows.chunks(group);
-            groups.map(|some| self.windows(some, width)).collect()
-        } else {
-            let groups = windows.par_chunks(group);
-            groups.map(|some| self.windows(some, width)).collect()
-        };
-        let mut sum = blst_p1::default();
-        for point in bits.iter().flatten().rev() {
-            sum = ffi::p1_double(&sum);
-            sum = ffi::p1_add_affine(&sum, point);
-        }
-        sum
+        with_fastest(self)
     }
 
     /// The width with the fewest additions: one per point and two per bucket.
@@ -64,27 +42,26 @@ impl Terms<'_> {
 
     /// For each bit of the given windows, in ascending order, what has to be added
     /// when doubling and adding gets there.
-    fn windows(&self, windows: &[usize], width: usize) -> Vec<blst_p1_affine> {
+    fn windows<A: Adder>(
+        &self,
+        adder: &mut A,
+        points: &[A::Point],
+        windows: &[usize],
+        width: usize,
+    ) -> Vec<A::Point> {
         let top = 1 << (width - 1);
         let mut members = Vec::with_capacity(windows.len() * self.points.len());
         let mut sizes = Vec::with_capacity(windows.len() * top);
         for &window in windows {
             self.sort(window, width, &mut members, &mut sizes);
         }
-        let member = |at: usize| {
-            if let Some(later) = members.get(at + AHEAD) {
-                ffi::prefetch(&self.points[(later >> 1) as usize]);
-            }
-            let member: u32 = members[at];
-            (&self.points[(member >> 1) as usize], member & 1 == 1)
-        };
-        let buckets = sum_runs(member, &sizes);
-        weigh(&buckets, width)
+        let buckets = adder.sum_runs(points, |at| members[at], &sizes);
+        weigh(adder, &buckets, width)
     }
 
-    /// Appends the window's points sorted by bucket 1, …, 2^(width−1) (index and, in
-    /// the lowest bit, sign), and the buckets' sizes.
-    fn sort(&self, window: usize, width: usize, members: &mut Vec<u32>, sizes: &mut Vec<usize>) {
+    /// Appends the window's points sorted by bucket 1, …, 2^(width−1), and the buckets'
+    /// sizes.
+    fn sort(&self, window: usize, width: usize, members: &mut Vec<Member>, sizes: &mut Vec<usize>) {
         let digits: Vec<i32> = self
             .scalars
             .iter()
@@ -96,41 +73,72 @@ impl Terms<'_> {
         }
         sizes.extend(&counts[1..]);
         let mut next = members.len();
-        members.resize(next + digits.len() - counts[0], 0);
+        members.resize(next + digits.len() - counts[0], Member::default());
         let mut places = vec![0; counts.len()];
         for (place, count) in places.iter_mut().zip(&counts).skip(1) {
             *place = next;
             next += count;
         }
-        for (index, digit) in (0u32..).zip(&digits).filter(|(_, digit)| **digit != 0) {
+        for (index, digit) in digits.iter().enumerate().filter(|(_, digit)| **digit != 0) {
             let place = &mut places[digit.unsigned_abs() as usize];
-            members[*place] = index << 1 | u32::from(*digit < 0);
+            members[*place] = Member::new(index, *digit < 0);
             *place += 1;
         }
     }
 }
 
+impl Task for &Terms<'_> {
+    type Output = blst_p1;
+
+    fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> blst_p1 {
+        let blocks = self.points.par_chunks(A::BLOCK);
+        let points: Vec<A::Point> = blocks.flat_map_iter(A::import).collect();
+        let width = self.width();
+        let count = (self.bits + 1).div_ceil(width);
+        let threads = rayon::current_num_threads();
+        let fitting = TOGETHER.div_ceil(self.points.len() + (1 << width));
+        let groups = count.div_ceil(fitting).next_multiple_of(threads).min(count);
+        // Every group gets low windows, where all scalars have digits, and high ones.
+        let windows = |first: usize| (first..count).step_by(groups).collect::<Vec<usize>>();
+        let bits = |group: usize| self.windows(&mut adder(), &points, &windows(group), width);
+        let bits: Vec<Vec<A::Point>> = if threads == 1 {
+            (0..groups).map(bits).collect()
+        } else {
+            (0..groups).into_par_iter().map(bits).collect()
+        };
+        let mut sum = blst_p1::default();
+        for window in (0..count).rev() {
+            let first = window / groups * width;
+            for point in bits[window % groups][first..first + width].iter().rev() {
+                sum = ffi::p1_double(&sum);
+                sum = ffi::p1_add_affine(&sum, &A::export(point));
+            }
+        }
+        sum
+    }
+}
+
 /// From bucket sums S_1, …, S_top of each window, top = 2^(width−1), to points B_k with
 /// Σ j·S_j = Σ 2^k·B_k, `width` of them per window.
-fn weigh(buckets: &[blst_p1_affine], width: usize) -> Vec<blst_p1_affine> {
+fn weigh<A: Adder>(adder: &mut A, buckets: &[A::Point], width: usize) -> Vec<A::Point> {
     let top = 1 << (width - 1);
     let windows = buckets.len() / top;
     // Position j of a window is the bucket of j, with nothing in that of 0; the top
     // bucket has a bit of its own.
-    let mut level: Vec<blst_p1_affine> = Vec::with_capacity(buckets.len());
+    let mut level: Vec<A::Point> = Vec::with_capacity(buckets.len());
     for window in buckets.chunks_exact(top) {
-        level.push(blst_p1_affine::default());
+        level.push(A::Point::default());
         level.extend(&window[..top - 1]);
     }
-    let mut odd: Vec<blst_p1_affine> = Vec::with_capacity(buckets.len());
+    let mut odd: Vec<A::Point> = Vec::with_capacity(buckets.len());
     let mut lengths = Vec::with_capacity(windows * (width - 1));
     for _ in 1..width {
         odd.extend(level.iter().skip(1).step_by(2));
         lengths.extend(std::iter::repeat_n(level.len() / windows / 2, windows));
         let pairs = vec![2; level.len() / 2];
-        level = sum_runs(|at| (&level[at], false), &pairs);
+        level = adder.sum_runs(&level, Member::plain, &pairs);
     }
-    let sums = sum_runs(|at| (&odd[at], false), &lengths);
+    let sums = adder.sum_runs(&odd, Member::plain, &lengths);
     (0..windows)
         .flat_map(|window| {
             let levels = (0..width - 1).map(move |k| k * windows + window);

@@ -16,6 +16,9 @@ use blst::{
     blst_p2_affine, blst_scalar,
 };
 
+#[cfg(target_arch = "x86_64")]
+use super::lane_add::{self, LaneBatch, Point};
+
 /// Number of stored lines of one Miller loop.
 pub(super) const LINES: usize = 68;
 /// The empty augmentation of a hashed message.
@@ -122,19 +125,56 @@ test!(/// Whether the value is 1.
 
 /// Asks for a point to be brought into the cache. Does nothing but that.
 #[inline]
-pub(super) fn prefetch(p: &blst_p1_affine) {
+pub(super) fn prefetch<T>(point: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let (first, last) = (&raw const p.x.l[0], &raw const p.y.l[5]);
+        let first = std::ptr::from_ref(point).cast::<i8>();
+        let last = first.wrapping_add(size_of::<T>().saturating_sub(1));
         // SAFETY: a hint; both addresses are inside the point, and nothing is read.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(first.cast());
-            _mm_prefetch::<_MM_HINT_T0>(last.cast());
+            _mm_prefetch::<_MM_HINT_T0>(first);
+            _mm_prefetch::<_MM_HINT_T0>(last);
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
+    let _ = point;
+}
+
+/// Eight words as a vector.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
+    // SAFETY: both are 64 bytes of which any pattern is a value.
+    unsafe { std::mem::transmute(*words) }
+}
+
+/// A vector as eight words.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn words(vector: std::arch::x86_64::__m512i) -> [u64; 8] {
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(vector) }
+}
+
+/// Proof that this processor has the instructions of `lanes`.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ifma(());
+
+#[cfg(target_arch = "x86_64")]
+impl Ifma {
+    /// Asks the processor; `None` if it has not.
+    pub(super) fn detect() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
+        has.then_some(Ifma(()))
+    }
+
+    /// See [`lane_add::settle`].
+    pub(super) fn settle(self, batch: &mut LaneBatch, source: &[Point], out: &mut [Point]) {
+        // SAFETY: `self` exists only if the processor has what the callee is compiled for.
+        unsafe { lane_add::settle(batch, source, out) }
+    }
 }
 
 /// Negates in Fr if `flag`, constant time.

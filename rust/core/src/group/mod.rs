@@ -9,12 +9,17 @@
 //!
 //! All `unsafe` code of the crate is in the private `ffi` module.
 
+mod adder;
 mod batch_add;
 mod buckets;
 mod ffi;
 mod g1;
 mod g2;
 mod hash_to_curve;
+#[cfg(target_arch = "x86_64")]
+mod lane_add;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod msm;
 mod ops;
 mod pairing;

@@ -34,6 +34,16 @@ impl Scalar {
         ],
     });
 
+    /// The integer r − 1.
+    pub const MINUS_ONE: Self = Scalar(blst_fr {
+        l: [
+            0xffff_fffd_0000_0003,
+            0xfb38_ec08_fffb_13fc,
+            0x99ad_8818_1ce5_880f,
+            0x5bc8_f5f9_7cd8_77d8,
+        ],
+    });
+
     /// The scalar of a 64-bit unsigned integer.
     pub fn from_u64(value: u64) -> Self {
         Scalar(ffi::fr_from_limbs(&[value, 0, 0, 0]))

@@ -11,7 +11,8 @@
 //!   order 2, the three values 0, τ, 2τ of c_j·τ differ; at most one of them makes the
 //!   sum's component 0. So the round passes with probability at most 1/3, whatever the
 //!   other points are and however many of them are bad.
-//! - The [`ROUNDS`] = 81 rounds are independent, and 3⁻⁸¹ < 2⁻¹²⁸.
+//! - The [`ROUNDS`] = 81 rounds (up to 85, if that fills the last group of rounds) are
+//!   independent, and 3⁻⁸¹ < 2⁻¹²⁸.
 //!
 //! The coefficients come from the system's random source after the points are fixed;
 //! without one, every point is tested by itself. Rounds are computed several at a
@@ -22,10 +23,10 @@ use blst::blst_p1_affine;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::batch_add::sum_runs;
+use super::adder::{Adder, Member, Task, with_fastest};
 use super::{E1, E1Affine, ffi};
 
-/// Rounds of the test: the least with 3^rounds > 2^128.
+/// Rounds of the test, at least: the least number with 3^rounds > 2^128.
 const ROUNDS: usize = 81;
 
 /// From this many points on the rounds cost less than testing one by one.
@@ -44,26 +45,46 @@ pub fn all_in_subgroup(points: &[E1Affine]) -> bool {
         return points.par_iter().all(E1Affine::is_in_subgroup);
     }
     let raw: Vec<blst_p1_affine> = points.iter().map(|p| p.0).collect();
-    // Additions: one per point and about two per bucket.
-    let additions = |t: &usize| ROUNDS.div_ceil(*t) * (raw.len() + 2 * 3usize.pow(*t as u32));
-    let together = (1..=MOST_TOGETHER).min_by_key(additions).unwrap_or(1);
-    let firsts: Vec<usize> = (0..ROUNDS).step_by(together).collect();
-    firsts.into_par_iter().all(|first| {
-        let rounds = together.min(ROUNDS - first);
-        let buckets = draw(&key, first, rounds, raw.len());
-        combinations(&raw, &buckets, rounds)
-            .iter()
-            .all(E1::is_in_subgroup)
+    with_fastest(Test {
+        points: &raw,
+        key: &key,
     })
 }
 
-/// A number below 3^rounds for each of `count` points, uniform and independent.
-fn draw(key: &[u8; 32], first: usize, rounds: usize, count: usize) -> Vec<u8> {
+/// Points to test with coefficients drawn by a key.
+struct Test<'a> {
+    points: &'a [blst_p1_affine],
+    key: &'a [u8; 32],
+}
+
+impl Task for Test<'_> {
+    type Output = bool;
+
+    fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> bool {
+        let points = A::import(self.points);
+        // Additions: one per point and about two per bucket.
+        let additions =
+            |t: &usize| ROUNDS.div_ceil(*t) * (points.len() + 2 * 3usize.pow(*t as u32));
+        let together = (1..=MOST_TOGETHER).min_by_key(additions).unwrap_or(1);
+        let groups: Vec<usize> = (0..ROUNDS.div_ceil(together)).collect();
+        let share = groups.len().div_ceil(rayon::current_num_threads());
+        groups.par_chunks(share).all(|groups| {
+            let number = |group: &usize| draw(self.key, *group, together, points.len());
+            let buckets: Vec<Vec<u8>> = groups.iter().map(number).collect();
+            combinations(&mut adder(), &points, &buckets, together)
+                .iter()
+                .all(|sum| E1(ffi::p1_from_affine(sum)).is_in_subgroup())
+        })
+    }
+}
+
+/// A number below 3^rounds in this group for each of `count` points, uniform and independent.
+fn draw(key: &[u8; 32], group: usize, rounds: usize, count: usize) -> Vec<u8> {
     let below = 3usize.pow(rounds as u32);
     // Bytes beyond the largest multiple of 3^rounds would favour small numbers.
     let limit = 256 / below * below;
     let mut hasher = blake3::Hasher::new_keyed(key);
-    let mut stream = hasher.update(&(first as u64).to_be_bytes()).finalize_xof();
+    let mut stream = hasher.update(&(group as u64).to_be_bytes()).finalize_xof();
     let mut numbers = Vec::with_capacity(count);
     let mut bytes = [0; 1024];
     while numbers.len() < count {
@@ -74,46 +95,70 @@ fn draw(key: &[u8; 32], first: usize, rounds: usize, count: usize) -> Vec<u8> {
     numbers
 }
 
-/// The sums Σ c_i·P_i of `rounds` rounds, where c_i is digit k of `buckets[i]` to base 3
-/// in round k.
-fn combinations(points: &[blst_p1_affine], buckets: &[u8], rounds: usize) -> Vec<E1> {
-    let mut level = bucket_sums(points, buckets, 3usize.pow(rounds as u32));
-    let mut sums = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        let third = level.len() / 3;
-        // The buckets whose lowest digit is 1, then those whose is 2.
-        let member = |at: usize| (&level[3 * (at % third) + 1 + at / third], false);
-        let weighted = sum_runs(member, &[third; 2]);
-        let [ones, twos] = [0, 1].map(|i| E1(ffi::p1_from_affine(&weighted[i])));
-        sums.push(ones + twos.double());
-        level = sum_runs(|at| (&level[at], false), &vec![3; third]);
+/// The sums Σ c_i·P_i of `rounds` rounds for each group of them, where c_i is digit k of
+/// the group's `buckets[i]` to base 3 in round k: first round 0 of all groups. All groups
+/// share inversions.
+fn combinations<A: Adder>(
+    adder: &mut A,
+    points: &[A::Point],
+    buckets: &[Vec<u8>],
+    rounds: usize,
+) -> Vec<blst_p1_affine> {
+    let mut size = 3usize.pow(rounds as u32);
+    let mut level = bucket_sums(adder, points, buckets, size);
+    let (mut picked, mut lengths) = (Vec::new(), Vec::new());
+    while size > 1 {
+        for group in level.chunks_exact(size) {
+            // The buckets whose lowest digit is 1, then those whose is 2.
+            for digit in [1, 2] {
+                picked.extend(group.iter().skip(digit).step_by(3));
+                lengths.push(size / 3);
+            }
+        }
+        level = adder.sum_runs(&level, Member::plain, &vec![3; level.len() / 3]);
+        size /= 3;
     }
-    sums
+    let weighted = adder.sum_runs(&picked, Member::plain, &lengths);
+    // One times the first sum and twice the second.
+    let member = |at: usize| Member::plain(2 * (at / 3) + (at % 3).min(1));
+    let sums = adder.sum_runs(&weighted, member, &vec![3; weighted.len() / 2]);
+    sums.iter().map(A::export).collect()
 }
 
-/// The sum of the points in each of `count` buckets, nothing in that of 0: its points
-/// have coefficient 0 in every round.
-fn bucket_sums(points: &[blst_p1_affine], buckets: &[u8], count: usize) -> Vec<blst_p1_affine> {
-    let mut sizes = vec![0; count];
-    buckets.iter().for_each(|b| sizes[usize::from(*b)] += 1);
-    sizes[0] = 0;
-    let starts = sizes.iter().scan(0, |next, size| {
-        *next += size;
-        Some(*next - size)
-    });
-    let mut places: Vec<usize> = starts.collect();
-    let mut members = vec![0; sizes.iter().sum()];
-    for (index, bucket) in buckets.iter().enumerate().filter(|(_, b)| **b != 0) {
-        let place = &mut places[usize::from(*bucket)];
-        members[*place] = index;
-        *place += 1;
+/// The sum of the points in each of `count` buckets of every group, nothing in that of 0:
+/// its points have coefficient 0 in every round.
+fn bucket_sums<A: Adder>(
+    adder: &mut A,
+    points: &[A::Point],
+    buckets: &[Vec<u8>],
+    count: usize,
+) -> Vec<A::Point> {
+    let (mut sizes, mut members) = (Vec::new(), Vec::new());
+    for buckets in buckets {
+        let mut own = vec![0; count];
+        buckets.iter().for_each(|b| own[usize::from(*b)] += 1);
+        own[0] = 0;
+        let mut next = members.len();
+        let mut places = Vec::with_capacity(count);
+        for size in &own {
+            places.push(next);
+            next += size;
+        }
+        members.resize(next, Member::default());
+        for (index, bucket) in buckets.iter().enumerate().filter(|(_, b)| **b != 0) {
+            let place = &mut places[usize::from(*bucket)];
+            members[*place] = Member::plain(index);
+            *place += 1;
+        }
+        sizes.extend(own);
     }
-    sum_runs(|at| (&points[members[at]], false), &sizes)
+    adder.sum_runs(points, |at| members[at], &sizes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::batch_add::{Batch, Exact};
     use crate::group::{G1Affine, Scalar};
 
     fn points(count: u64) -> Vec<blst_p1_affine> {
@@ -133,16 +178,20 @@ mod tests {
     fn combinations_have_the_digits_as_coefficients() {
         let points = points(40);
         for rounds in 1..=MOST_TOGETHER {
-            let buckets = draw(&[7; 32], rounds, rounds, points.len());
-            let sums = combinations(&points, &buckets, rounds);
-            assert_eq!(sums.len(), rounds);
-            for (round, sum) in sums.iter().enumerate() {
+            let groups: Vec<Vec<u8>> = (0..3)
+                .map(|group| draw(&[7; 32], group, rounds, points.len()))
+                .collect();
+            let sums = combinations(&mut Batch::<Exact>::new(), &points, &groups, rounds);
+            assert_eq!(sums.len(), 3 * rounds);
+            for (i, sum) in sums.iter().enumerate() {
+                let (round, buckets) = (i / 3, &groups[i % 3]);
                 let term = |(p, b): (&blst_p1_affine, &u8)| {
                     let digit = usize::from(*b) / 3usize.pow(round as u32) % 3;
                     (0..digit).map(|_| E1Affine(*p).to_e1()).sum::<E1>()
                 };
-                let expected: E1 = points.iter().zip(&buckets).map(term).sum();
-                assert_eq!(*sum, expected, "round {round} of {rounds}");
+                let expected: E1 = points.iter().zip(buckets).map(term).sum();
+                let sum = E1(ffi::p1_from_affine(sum));
+                assert_eq!(sum, expected, "round {round} of {rounds}");
             }
         }
     }
