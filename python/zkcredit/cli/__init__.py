@@ -23,10 +23,10 @@ BROKEN_PIPE = 141
 """Exit codes as a shell gives them for SIGINT and SIGPIPE."""
 
 _COMMANDS = {
-    "ledger": ("ledger_commands", "group", "Make, read and check a ledger."),
+    "ledger": ("ledger_commands ledger_finality", "group", "Make, read and check a ledger."),
     "serve": ("serve_commands", "serve_command", "Serve a ledger over HTTP."),
     "lender": (
-        "lender_desk lender_commands lender_billing lender_records lender_policies",
+        "lender_desk lender_commands lender_billing lender_serve lender_records lender_policies",
         "group",
         "Grant lines, sign purchases, bill, pay merchants.",
     ),
@@ -50,6 +50,7 @@ _COMMANDS = {
     ),
     "record": ("record_commands", "group", "Open and verify records that holders share."),
     "purchases": ("purchase_commands", "group", "Ask holders to prove purchases, verify them."),
+    "cosigner": ("cosigner_commands", "group", "Follow a log, verify it, vouch for it."),
     "audit": ("audit_commands", "audit_command", "Verify a whole ledger from its bytes."),
     "doctor": ("doctor", "doctor_command", "Look for what is wrong on this machine."),
     "demo": ("demo_command", "demo_command", "Play months of real cardholders' lives."),

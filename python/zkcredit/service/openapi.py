@@ -19,6 +19,14 @@ from zkcredit.service.problems import CONTENT_TYPE, KINDS, Problem
 API_VERSION = "1.0.0"
 _INDEX = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
 _TEXT = "text/plain"
+_NAMES = str.maketrans({"/": "_", "{": None, "}": None, ".": "_"})
+_LINKS = {
+    name: {"operationId": operation, "parameters": {"index": "$response.body#/index"}}
+    for name, operation in (
+        ("entry", "get_v1_entries_index"),
+        ("receipt", "get_v1_entries_index_receipt"),
+    )
+}
 _NUMBER_RULE = "numbered in groups of three digits, all but the last with an x before it"
 _DESCRIPTION = """\
 Submit purchases and other statements to a ledger of consumer credit, and read its log.
@@ -322,6 +330,12 @@ def document() -> dict[str, Any]:
         "name": "Signature",
         "description": "HTTP message signature (RFC 9421) with Signature-Input, Content-Digest.",
     }
+    paths: dict[str, Any] = {**_changing(), **_single(), **_files(), **_about()}
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            operation["operationId"] = f"{method}{path}".translate(_NAMES).strip("_")
+    for status in ("200", "201"):
+        paths["/v1/entries"]["post"]["responses"][status]["links"] = _LINKS
     return {
         "openapi": "3.1.0",
         "info": {
@@ -330,7 +344,7 @@ def document() -> dict[str, Any]:
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**_changing(), **_single(), **_files(), **_about()},
+        "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"signature": signature}},
     }
 
