@@ -85,7 +85,7 @@ class Case:
         )
         blind = secret("bound")
         point = commit([(("H", 0), blind), (("H", 1), scene.keys.owner)])
-        self.bound = Bound("credential", point, blind)
+        self.bound = Bound("credential", scene.shop_id, point, blind)
         self.chosen = {
             "identity": scene.identity,
             "income": scene.income,

@@ -58,7 +58,7 @@ def bound(scene: Scene) -> Bound:
     """A commitment of the holder's, as a purchase makes one."""
     blind = secret("purchase")
     point = commit([(("H", 0), blind), (("H", 1), scene.keys.owner)])
-    return Bound("credential", point, blind)
+    return Bound("credential", scene.shop_id, point, blind)
 
 
 def test_another_nonce(scene: Scene) -> None:

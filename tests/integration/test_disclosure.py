@@ -173,6 +173,33 @@ def test_another_invoice_of_the_same_wallet(world: World, wallet: Wallet) -> Non
     assert asked.nonce != other.nonce
 
 
+@pytest.mark.parametrize("paid", [False, True])
+def test_another_shop_asks_about_the_purchase(world: World, wallet: Wallet, *, paid: bool) -> None:
+    """Invoice hashes are public: whoever asks about one wants to know whose purchase it is."""
+    from zkcredit.policies.request import make_request
+
+    invoice = wine(world)
+    wallet.prepare_payment(world.ledger, 1, invoice)
+    if paid:
+        wallet.pay(world.ledger, 1, invoice)
+        world.answer(wallet)
+    curious = world.merchants[1]
+    request = make_request(
+        world.ledger.registry,
+        curious._keys.bls,
+        curious.merchant_id,
+        adults(world),
+        now_ms=world.clock(),
+        bound_to="purchase",
+        invoice_hash=world.merchant.sales[0].invoice_hash,
+    )
+    consent = wallet.presenter.plan(world.ledger, request)
+    consent.given = True
+    with refused("other-party"):
+        wallet.presenter.present(world.ledger, consent)
+    answer(world, wallet, 1)
+
+
 def test_a_request_is_answered_once(world: World, wallet: Wallet) -> None:
     merchant = world.merchant
     request = merchant.request(world.ledger, adults(world))
@@ -250,6 +277,14 @@ def test_open_line_with_identity(world: World) -> None:
     consent.given = True
     with pytest.raises(CallerError, match="which line"):
         wallet.presenter.present(world.ledger, consent)
+    key, shop_id = world.merchant._keys.bls, world.merchant.merchant_id
+    curious = make_request(
+        registry, key, shop_id, adults(world), now_ms=world.clock(), bound_to="open"
+    )
+    foreign = wallet.presenter.plan(world.ledger, curious)
+    foreign.given = True
+    with refused("other-party"):
+        wallet.presenter.present(world.ledger, foreign, line=1)
     shown = wallet.presenter.present(world.ledger, consent, line=1)
     found = verify(registry, own_request(registry, request, world.clock()), shown)
     from zkcredit.entries import OpenStatement, Statement

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from kit import INTEREST, LIMIT, PLAIN, Rogue, World, consistent, refused, seed
 
@@ -195,7 +196,9 @@ def test_restore_gives_the_same_lines_history_and_documents() -> None:
     for name in ("token", "limit_minor", "balance_minor", "minimum_minor", "added_minor"):
         assert getattr(theirs, name) == getattr(mine, name), name
     assert back.documents(1) == wallet.documents(1)
-    assert back.history() == wallet.history()
+    # Whose invoices were paid stands in no memo.
+    known = [msgspec.structs.replace(row, merchant_id=b"") for row in wallet.history()]
+    assert back.history() == known
     labels = [row.label for row in back.history() if row.kind == "spend"]
     assert labels[0].startswith("Shop 0")
     usable(world, back)

@@ -53,7 +53,7 @@ def test_both_verifiers_believe_a_presentation(scene: Scene) -> None:
     request = scene.request(policy, bound_to="credential")
     blind = secret("blind")
     point = commit([(("H", 0), blind), (("H", 1), scene.keys.owner)])
-    presentation = scene.present(request, bound=Bound("credential", point, blind))
+    presentation = scene.present(request, bound=Bound("credential", scene.shop_id, point, blind))
     scene.verify(request, presentation)
     asked = own_request(scene.registry, request, scene.clock())
     revealed = shown.revealed_values(asked.requirements, presentation.revealed)

@@ -29,10 +29,13 @@ class Bound:
 
     ``blind`` is message 0, message 1 is the owner, ``rest`` are the messages from 2 on.
     ``terms_hash`` is that of the token, empty for a credential request or an opening.
-    ``invoice_hash`` is that of the purchase, else empty.
+    ``invoice_hash`` is that of the purchase, else empty. ``party_id`` (32 bytes) is whom the
+    commitment was made for: the merchant of the invoice, the lender, the issuer; empty if a
+    restored wallet does not know.
     """
 
     kind: BoundTo
+    party_id: bytes
     commitment: bytes
     blind: Scalar = field(repr=False)
     rest: tuple[Scalar, ...] = field(default=(), repr=False)
@@ -50,6 +53,7 @@ def bind_purchase(
     pending = line.pending
     if pending is not None and pending.invoice_hash == invoice_hash:
         statement, token = Statement.decode(pending.statement), pending.next
+        merchant_id = pending.merchant_id
     else:
         rows = [row for row in history if row.line == line.number]
         if not rows or rows[-1].invoice_hash != invoice_hash or line.token is None:
@@ -57,12 +61,17 @@ def bind_purchase(
                 "no-purchase", f"line {line.number} has not prepared or just made this purchase"
             )
         statement, token = ledger.entry(rows[-1].index).statement, line.token
+        merchant_id = rows[-1].merchant_id
     assert isinstance(statement, SpendStatement)
-    return _token_bound(ledger, keys, statement, token)
+    return _token_bound(ledger, keys, statement, token, merchant_id)
 
 
 def _token_bound(
-    ledger: LedgerView, keys: WalletKeys, statement: SpendStatement, token: Token
+    ledger: LedgerView,
+    keys: WalletKeys,
+    statement: SpendStatement,
+    token: Token,
+    merchant_id: bytes,
 ) -> Bound:
     from zkcredit._native import SecretScalar
 
@@ -73,6 +82,7 @@ def _token_bound(
     assert len(messages) == product.terms.message_count
     return Bound(
         kind="purchase",
+        party_id=merchant_id,
         commitment=statement.commitment,
         blind=messages[0],
         rest=tuple(messages[OWNER + 1 :]),
@@ -87,11 +97,12 @@ def bind_open(ledger: LedgerView, keys: WalletKeys, line: Line) -> Bound:
 
     steps = Steps(ledger.registry, line.terms_hash, keys)
     blind, serial = keys.open_pair(line.terms_hash, line.ordinal)
-    return Bound("open", steps.open_commitment(line.ordinal), blind, (serial,))
+    return Bound("open", line.issuer_id, steps.open_commitment(line.ordinal), blind, (serial,))
 
 
 def bind_request(keys: WalletKeys, slot: Slot) -> Bound:
     """The request for another credential: what :func:`prove_request` commits to."""
     from zkcredit.credentials.requests import request_commitment
 
-    return Bound("credential", request_commitment(keys, slot), keys.credential_blind(*slot))
+    commitment = request_commitment(keys, slot)
+    return Bound("credential", slot.issuer_id, commitment, keys.credential_blind(*slot))

@@ -112,7 +112,9 @@ def present(
 ) -> Presentation:
     """Proves what the holder has agreed to; CallerError without consent.
 
-    ``bound`` opens the commitment that the request wants the presentation bound to.
+    ``bound`` opens the commitment that the request wants the presentation bound to. Refused
+    ``other-party`` if it was made for somebody else than the verifier: purchases and openings
+    stand on the ledger, and anybody could ask whose they are. Refused ``other-purchase``.
     """
     from zkcredit._native import Prover
     from zkcredit.policies.circuit import build
@@ -197,7 +199,15 @@ def _check_bound(asked: Asked, bound: Bound | None) -> None:
     request = asked.request
     if (bound.kind if bound else "none") != request.bound_to:
         raise CallerError(f"the request wants a presentation bound to: {request.bound_to}")
-    if bound and bound.kind == "purchase" and bound.invoice_hash != request.invoice_hash:
+    if bound is None:
+        return
+    if bound.party_id != request.verifier_id:
+        raise Refused(
+            "other-party",
+            f"{asked.verifier.name} asks who stands behind a commitment that this wallet "
+            "does not know to be made for it",
+        )
+    if bound.kind == "purchase" and bound.invoice_hash != request.invoice_hash:
         raise Refused("other-purchase", "the request is about another invoice")
 
 

@@ -198,6 +198,7 @@ def apply_outcome(line: Line, pending: Pending, outcome: Outcome, timestamp_ms: 
         label=pending.label,
         available_minor=outcome.token.available_minor,
         invoice_hash=pending.invoice_hash,
+        merchant_id=pending.merchant_id,
         opening=_opening(pending),
     )
 

@@ -55,7 +55,8 @@ class Pending(Secretive, kw_only=True):
     """A step that is proved and stored; ``index`` is set once the ledger has it.
 
     ``next`` is the token the reply will complete, ``rho`` (32 bytes) blinds the claim of
-    a purchase. ``refused`` names the rule if the ledger has said no.
+    a purchase, ``merchant_id`` names whose invoice it pays. ``refused`` is the rule if the
+    ledger has said no.
     """
 
     kind: int
@@ -68,6 +69,7 @@ class Pending(Secretive, kw_only=True):
     plan: int = 1
     label: str = "-"
     invoice_hash: bytes = b""
+    merchant_id: bytes = b""
     rho: bytes = b""
     refused: str | None = None
 
@@ -125,6 +127,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """One finished step of a line, with the credit available after it.
 
     ``opening`` is kept of purchases and billing statements, to prove them to others.
+    ``merchant_id`` is empty for other steps and for purchases found again on the ledger.
     """
 
     line: int
@@ -136,6 +139,7 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     available_minor: int
     invoice_hash: bytes = b""
+    merchant_id: bytes = b""
     opening: Opening | None = None
 
 

@@ -37,6 +37,7 @@ class Purchase:
     rho: bytes
     payee: bytes
     invoice_hash: bytes
+    merchant_id: bytes
     not_after_ms: int
     plan: int
     label: str
@@ -49,6 +50,7 @@ class Purchase:
             rho=bytes(invoice.rho),
             payee=bytes(invoice.payee),
             invoice_hash=signing_digest(invoice),
+            merchant_id=bytes(invoice.merchant_id),
             not_after_ms=invoice.not_after_ms,
             plan=plan,
             label=f"{merchant}: {invoice.label}",
@@ -121,6 +123,7 @@ class Steps:
         memo = Memo(amount_minor, purchase.plan, purchase.label, purchase.rho)
         pending = self._pending(prover, statement, after, memo)
         pending.invoice_hash, pending.rho = purchase.invoice_hash, purchase.rho
+        pending.merchant_id = purchase.merchant_id
         return pending
 
     def after_spend(
