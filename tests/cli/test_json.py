@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from clikit import World, call
+from clikit import World, call, keys
 
 LINE = (
     "line status ledger_id issuer_id terms_hash currency minor_digits period available_minor "
@@ -24,29 +23,6 @@ AUDIT = (
     "claims_settled unanswered faults faults_count totals uncovered_claims uncovered_bills "
     "attachments_missing verify_us_per_purchase wall_s"
 )
-
-
-def check(value: Any, path: str = "") -> None:
-    """No floats as money, no bytes as anything but lower-case hexadecimal."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            assert name == name.lower(), path
-            if name.endswith("_minor") and item is not None:
-                amounts = item if isinstance(item, list) else [item]
-                assert all(type(amount) is int for amount in amounts), (path, name, item)
-            if name.endswith(("_id", "_hash", "root")):
-                assert bytes.fromhex(item).hex() == item
-            check(item, f"{path}.{name}")
-    elif isinstance(value, list):
-        for item in value:
-            check(item, path)
-
-
-def keys(world: World, wanted: str, who: str, *arguments: str) -> Any:
-    result = world.get(who, *arguments)
-    assert set(result) == set(wanted.split()), arguments
-    check(result)
-    return result
 
 
 def test_every_command(opened: World) -> None:

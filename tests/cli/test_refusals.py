@@ -6,34 +6,7 @@ import shutil
 import sqlite3
 
 import pytest
-from clikit import World, call
-
-
-def tree(world: World) -> dict[str, bytes]:
-    """All files of a world but locks, databases' helpers and what a profile has seen."""
-    skipped = (".lock", "-wal", "-shm", "profile.json")
-    files = (path for path in world.place.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(world.place)): path.read_bytes()
-        for path in files
-        if not path.name.endswith(skipped)
-    }
-
-
-def refused(world: World, code: int, who: str, *arguments: str, **more: str) -> dict[str, str]:
-    """The error of a command that must change nothing."""
-    before = tree(world)
-    plain = world.run(who, *arguments, **more)
-    result = world.run(who, *arguments, "--json", **more)
-    assert (plain.code, result.code) == (code, code), (plain, result)
-    assert plain.err.startswith("zkcredit: ")
-    assert "Traceback" not in plain.err + result.err
-    assert plain.out == ""
-    assert set(result.json) == {"error"}
-    assert set(result.error) - {"rule"} == {"code", "message"}
-    assert ("rule" in result.error) == (code == 3)
-    assert tree(world) == before
-    return result.error
+from clikit import World, call, refused
 
 
 @pytest.mark.parametrize(

@@ -216,12 +216,12 @@ class World:
         self.do("ann", "wallet", "receive")
 
 
-def build(place: Path) -> World:
+def build(place: Path, plans: str = "3") -> World:
     """A ledger, a lender with terms, a merchant, and a holder with 500.00 TWD."""
     world = World(place)
     world.do("op", "ledger", "init", "--origin", "test.example/credit")
     world.do("bank", "lender", "init", "Bank")
-    world.do("bank", "lender", "terms", "--currency", "TWD", "--apr", "15%", "--plans", "3")
+    world.do("bank", "lender", "terms", "--currency", "TWD", "--apr", "15%", "--plans", plans)
     world.do("bank", "lender", "period", "open", "1")
     world.do("shop", "merchant", "new", "Corner Shop")
     world.do("ann", "wallet", "new")
@@ -230,3 +230,124 @@ def build(place: Path) -> World:
     world.do("bank", *grant)
     world.do("ann", "wallet", "receive")
     return world
+
+
+ADULT, CHILD = "1994-05-31", "2020-03-09"
+
+
+def identity(world: World, who: str, born: str = ADULT, person: str = "7f2a") -> None:
+    """Gives a wallet an identity from the office; its files are WHO-ask.json and WHO-id.json."""
+    ask, issued = f"{who}-ask.json", f"{who}-id.json"
+    world.do(who, "wallet", "credential", "ask", "Office", "identity", "-o", ask)
+    world.do("office", *issue(ask, issued, born, person))
+    world.do(who, "wallet", "credential", "take", issued)
+
+
+def issue(ask: str, target: str, born: str = ADULT, person: str = "7f2a") -> list[str]:
+    """The command that answers a request for an identity."""
+    values = {
+        "given_names": "Ann",
+        "family_name": "Lin",
+        "birth_date": born,
+        "country": "AT",
+        "document_hash": "5c1f",
+        "verification_level": "3",
+        "person": person,
+    }
+    given = [part for name, value in values.items() for part in ("--value", f"{name}={value}")]
+    return ["credential", "issue", ask, "--expires", "2035-12-31", *given, "-o", target]
+
+
+POLICY = """
+title = "Wine on credit"
+reveal = ["country"]
+prove = ["birth_date <= today - 18y"]
+pseudonym = "wine.example"
+[credentials.identity]
+schema = "identity"
+issuers = ["{office}"]
+"""
+
+
+def add_office(world: World) -> None:
+    """An office, an adult "ann", a child "ben", a verified shop, and its policy wine.toml."""
+    office = world.get("office", "credential", "init", "Office")["issuer_id"]
+    for name in ("identity", "business"):
+        world.do("office", "credential", "schema", "publish", name)
+    world.do("ben", "wallet", "new")
+    identity(world, "ann")
+    identity(world, "ben", CHILD, "c41d")
+    credential = ("merchant", "credential")
+    world.do("shop", *credential, "ask", "Office", "business", "-o", "shop-ask.json")
+    values = ("registered_name=Shop Ltd", "category=alcohol", "country=AT")
+    given = [part for value in values for part in ("--value", value)]
+    ends = ("--expires", "2035-12-31", "-o", "shop-id.json")
+    world.do("office", "credential", "issue", "shop-ask.json", *given, *ends)
+    world.do("shop", *credential, "take", "shop-id.json")
+    world.file("wine.toml").write_text(POLICY.format(office=office))
+
+
+def add_records(world: World) -> None:
+    """Records 1 to 3 of "ann": a receipt, a bill and an agreement; 3 is anchored."""
+    world.do("bank", "lender", "period", "open", "2")
+    world.do("ann", "wallet", "statement", "-o", "opening.json")
+    world.do("bank", "lender", "statement", "opening.json")
+    world.do("ann", "wallet", "receive")
+    world.do("ann", "wallet", "records")
+    world.do("bank", "lender", "record", "agreement", "1", "-o", "agreement.json")
+    world.do("ann", "wallet", "import", "agreement.json")
+    world.do("landlord", "record", "key", "Landlord", "-o", "landlord.json")
+
+
+# -- checks ---------------------------------------------------------------------------------
+
+
+def tree(world: World) -> dict[str, bytes]:
+    """All files of a world but locks, databases' helpers and what a profile has seen."""
+    skipped = (".lock", "-wal", "-shm", "profile.json")
+    files = (path for path in world.place.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(world.place)): path.read_bytes()
+        for path in files
+        if not path.name.endswith(skipped)
+    }
+
+
+def refused(world: World, code: int, who: str, *arguments: str, **more: str) -> dict[str, str]:
+    """The error of a command that must change nothing."""
+    before = tree(world)
+    plain = world.run(who, *arguments, **more)
+    result = world.run(who, *arguments, "--json", **more)
+    assert (plain.code, result.code) == (code, code), (plain, result)
+    assert plain.err.startswith("zkcredit: ")
+    assert "Traceback" not in plain.err + result.err
+    assert plain.out == ""
+    assert set(result.json) == {"error"}
+    assert set(result.error) - {"rule"} == {"code", "message"}
+    assert ("rule" in result.error) == (code == 3)
+    assert tree(world) == before
+    return result.error
+
+
+def _check_json(value: Any, path: str = "") -> None:
+    """No floats as money, no bytes as anything but lower-case hexadecimal."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            assert name == name.lower(), path
+            if name.endswith("_minor") and item is not None:
+                amounts = item if isinstance(item, list) else [item]
+                assert all(type(amount) is int for amount in amounts), (path, name, item)
+            if name.endswith(("_id", "_hash", "root")):
+                assert bytes.fromhex(item).hex() == item
+            _check_json(item, f"{path}.{name}")
+    elif isinstance(value, list):
+        for item in value:
+            _check_json(item, path)
+
+
+def keys(world: World, wanted: str, who: str, *arguments: str) -> Any:
+    """The JSON of a command that must succeed with exactly these keys."""
+    result = world.get(who, *arguments)
+    assert set(result) == set(wanted.split()), arguments
+    _check_json(result)
+    return result

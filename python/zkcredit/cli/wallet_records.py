@@ -173,6 +173,7 @@ def share(
         raise CallerError("give NUMBER, --with and --purpose; or --again GRANT alone")
     if target == "-":
         raise CallerError("give a file name with -o: the encrypted body goes beside it")
+    beside = body_beside(target)
     recipient = None if keyfile is None else read_message(keyfile, Recipient)
     with open_records(session) as (desk, book):
         if again is not None:
@@ -191,7 +192,8 @@ def share(
             )
             _say(session, recipient, grant, fields)
         body = book.body(grant.grant_id)
-    _write_grant(session, target, grant, body)
+    write_bytes(beside, body)
+    _write_grant(session, target, beside, grant)
 
 
 def _say(session: Session, recipient: Recipient, grant: Grant, fields: tuple[str, ...]) -> None:
@@ -205,13 +207,11 @@ def _say(session: Session, recipient: Recipient, grant: Grant, fields: tuple[str
         )
 
 
-def _write_grant(session: Session, target: str, grant: Grant, body: bytes) -> None:
+def _write_grant(session: Session, target: str, beside: str, grant: Grant) -> None:
     import shlex
 
     from zkcredit.messages import encode_message
 
-    beside = body_beside(target)
-    write_bytes(beside, body)
     write_bytes(target, encode_message(grant, indent=True))
     session.output.note(
         f"Written: {target} and {beside}, both for the recipient: "
