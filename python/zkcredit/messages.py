@@ -337,16 +337,20 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def load_json(data: bytes | str, what: str) -> Any:
-    """Parsed JSON. Brackets are counted first: the parser goes as deep as they nest,
-    and a library that raises the recursion limit would let it overflow the stack.
+    """Parsed JSON in UTF-8. Brackets are counted first: the parser goes as deep as they
+    nest, and a library that raises the recursion limit would let it overflow the stack.
+    An escape may not leave half a character: no hash could be made of such a text.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise MalformedInput(f"message is longer than {MAX_MESSAGE_BYTES} bytes")
-    text = data if isinstance(data, bytes) else data.encode(errors="replace")
-    if text.count(b"[") + text.count(b"{") > MAX_BRACKETS:
-        raise MalformedInput(f"not {what}: it has more than {MAX_BRACKETS} brackets")
     try:
-        return json.loads(data, object_pairs_hook=_unique_fields)
+        text = data.decode() if isinstance(data, bytes) else data
+        if text.count("[") + text.count("{") > MAX_BRACKETS:
+            raise ValueError(f"it has more than {MAX_BRACKETS} brackets")
+        found = json.loads(text, object_pairs_hook=_unique_fields)
+        if not text.isascii() or "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as error:
         raise MalformedInput(f"not {what}: {error}") from None
 

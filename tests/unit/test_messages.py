@@ -127,6 +127,25 @@ def test_what_is_no_message(data: bytes) -> None:
         message_type(data)
 
 
+@pytest.mark.parametrize("half", ["\ud800", "\udfff", "\udc00\ud800"])
+@pytest.mark.parametrize("escaped", [False, True])
+def test_half_characters(half: str, *, escaped: bool) -> None:
+    """Text that has no UTF-8 could not be hashed."""
+    pair = b"\\ud83c\\udf77"  # one character, escaped
+    assert decode_message(fields(label="X").replace(b"X", pair), Invoice).label == "\U0001f377"
+    for changes in ({"label": half}, {half: 1}, {"accepted": [half]}):
+        text = json.dumps({**to_builtins(INVOICE), **changes}, ensure_ascii=escaped)
+        for data in (text, text.encode(errors="surrogatepass")):
+            with pytest.raises(MalformedInput, match="not a JSON message"):
+                decode_message(data, Invoice)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-be"])
+def test_other_encodings(encoding: str) -> None:
+    with pytest.raises(MalformedInput):
+        decode_message(fields().decode().encode(encoding), Invoice)
+
+
 def test_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "MAX_MESSAGE_BYTES", 100)
     with pytest.raises(MalformedInput, match="longer"):
