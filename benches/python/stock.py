@@ -153,6 +153,7 @@ def _purchase() -> Purchase:
         rho=_scalar(),
         payee=digests.payee_hash(secrets.token_bytes(48)),
         invoice_hash=secrets.token_bytes(32),
+        merchant_id=secrets.token_bytes(32),
         not_after_ms=FAR_MS,
         plan=1,
         label="bench",
