@@ -7,11 +7,14 @@ bytes and takes encoded statements as bytes (``statement.encode()``).
 from __future__ import annotations
 
 import functools
+import itertools
 
 from zkcredit.codec import Writer
 from zkcredit.entries import SIGNATURE_BYTES, Kind, Submission
 from zkcredit.errors import MalformedInput
 
+ED25519_BYTES = 64
+"""Length of an Ed25519 signature."""
 _CACHE = 1_024
 """Results of :func:`token_header` and :func:`value_label` kept: few are used again and again."""
 
@@ -50,6 +53,14 @@ def terms_hash(ledger_id: bytes, issuer: bytes, terms: bytes) -> bytes:
 def registration_digest(ledger_id: bytes, statement: bytes) -> bytes:
     """What the registering party signs with its BLS key."""
     return _derive("registration", ledger_id + statement)
+
+
+def members_message(ledger_id: bytes, statement: bytes) -> bytes:
+    """What members sign with Ed25519 to agree to their successors (52 bytes).
+
+    The first line keeps it apart from all that cosigners sign about checkpoints.
+    """
+    return b"zkcredit/members/v1\n" + _derive("members", ledger_id + statement)
 
 
 def countersignature_digest(ledger_id: bytes, statement: bytes) -> bytes:
@@ -167,6 +178,22 @@ def request_key_digest(ledger_id: bytes, party_id: bytes, key: bytes, issued_ms:
     """What a registered party signs so that an Ed25519 ``key`` speaks for it over HTTP."""
     writer = Writer().fixed(ledger_id, 32).fixed(party_id, 32).fixed(key, 32).u64(issued_ms)
     return _derive("request key", writer.finish())
+
+
+def split_approvals(evidence: bytes) -> tuple[tuple[int, bytes], ...]:
+    """(position, Ed25519 signature of 64 bytes) of members that agree to their successors.
+
+    MalformedInput unless positions increase strictly and nothing is left over.
+    """
+    width = 1 + ED25519_BYTES
+    if not evidence or len(evidence) % width:
+        raise MalformedInput(f"approvals of members have {width} bytes each, and there is one")
+    found = tuple(
+        (evidence[i], evidence[i + 1 : i + width]) for i in range(0, len(evidence), width)
+    )
+    if any(left >= right for (left, _), (right, _) in itertools.pairwise(found)):
+        raise MalformedInput("approvals of members are not in the order of the members")
+    return found
 
 
 def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:

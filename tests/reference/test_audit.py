@@ -16,10 +16,12 @@ from kit import World, seed
 from zkcredit._native import IssuerKey
 from zkcredit.auditor import audit as first_audit
 from zkcredit.cli import main
+from zkcredit.cosigner import members
 from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.entries import (
     CredentialKeyStatement,
     KeyAction,
+    Member,
     RecordsStatement,
     RevocationStatement,
     SchemaStatement,
@@ -63,6 +65,9 @@ def publish(world: World) -> None:
         RecordsStatement(world.issuer_id, bytes(32)),
     ):
         world.lender._desk.submit(world.ledger, statement)
+    found = members.propose(None, [Member("a.example", bytes(32))])
+    operator = world.ledger._operator_keys().bls()
+    world.ledger.submit(members.founding(operator, world.ledger.ledger_id, found))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,7 @@ def test_a_true_ledger_passes_both_audits(place: Path) -> None:
         assert getattr(report, name) == getattr(expected, name), name
     assert report.unanswered == expected.unanswered == 1
     assert report.verified == report.kinds
-    assert len(report.kinds) == 14
+    assert len(report.kinds) == 15
     assert report.attachments_missing == 1
     assert seen == [(n + 1, report.size) for n in range(report.size)]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from ledgerkit import Clock, World, bls_key, stub_engine, tag
+from ledgerkit import Clock, World, bls_key, cosigner_keys, member_of, stub_engine, tag
 
 from zkcredit import digests
 from zkcredit.credentials.schema import Field, FieldType, Schema
@@ -16,6 +16,8 @@ from zkcredit.entries import (
     Entry,
     KeyAction,
     Kind,
+    Member,
+    MembersStatement,
     MerchantStatement,
     PeriodStatement,
     RecordsStatement,
@@ -72,6 +74,7 @@ def statements(world: World) -> list[Statement]:
         CredentialKeyStatement(world.issuer_id, SCHEMA.hash, 1, KeyAction.CLOSE),
         RevocationStatement(world.issuer_id, SCHEMA.hash, 1, 1, tag("list")),
         RecordsStatement(world.issuer_id, tag("root")),
+        MembersStatement(1, 2, (Member("a.example", tag("a")), Member("b.example", tag("b")))),
     ]  # fmt: skip
 
 
@@ -190,6 +193,8 @@ class Attempts:
             case Kind.PERIOD:
                 terms_hash = world.terms_hash if rng.random() < 0.8 else tag("nothing")
                 return PeriodStatement(terms_hash, period, KeyAction.CLOSE)
+            case Kind.MEMBERS:
+                return self.members()
             case Kind.SCHEMA | Kind.CREDENTIAL_KEY | Kind.REVOCATIONS | Kind.RECORDS:
                 return self.publication(kind)
             case Kind.MERCHANT:
@@ -209,6 +214,12 @@ class Attempts:
             case Kind.STATEMENT:
                 return replace(world.billing(name, period), nullifier=nullifier)
         return self.settlement()
+
+    def members(self) -> Statement:
+        known, number = self.world.ledger.registry.members, self.rng.choice((1, 2, 2, 3))
+        if known is not None:
+            number = known.number + self.rng.choice((0, 1, 1, 1, 2))
+        return MembersStatement(number, 1, (member_of(cosigner_keys("a.example/rules-v1")),))
 
     def publication(self, kind: Kind) -> Statement:
         """Something that an issuer publishes for credentials, often out of order."""

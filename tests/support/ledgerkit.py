@@ -15,12 +15,16 @@ from typing import Any
 import pytest
 
 from zkcredit import _native, digests
+from zkcredit.cosigner import members
+from zkcredit.cosigner.keys import CosignerKeys, Role
 from zkcredit.entries import (
     BillingStatement,
     IssuerStatement,
     KeyAction,
     Kind,
     LineStatement,
+    Member,
+    MembersStatement,
     MerchantStatement,
     OpenStatement,
     PeriodStatement,
@@ -113,12 +117,25 @@ class World:
 
     def registration(self, statement: Statement, key: _native.BlsKey | None = None) -> Submission:
         """A registration signed by ``key`` (the issuer's by default)."""
+        if isinstance(statement, MembersStatement):
+            return self.members(statement)
         key = key or self.issuer_key
         digest = digests.registration_digest(self.ledger.ledger_id, statement.encode())
         evidence = key.sign(digest)
         if statement.KIND in (Kind.ISSUER, Kind.MERCHANT):
             evidence = key.prove_possession() + evidence
         return Submission(statement, evidence)
+
+    def members(self, statement: MembersStatement, *approving: CosignerKeys) -> Submission:
+        """A statement of members, signed by the operator or by these (all by default)."""
+        ledger, current = self.ledger, self.ledger.registry.members
+        if current is None:
+            return members.founding(ledger._operator_keys().bls(), ledger.ledger_id, statement)
+        keys = approving or tuple(cosigner_keys(item.name) for item in current.members)
+        approvals = {
+            member_of(item).key: members.approve(item, ledger.ledger_id, statement) for item in keys
+        }
+        return members.succession(current, statement, approvals)
 
     def register(self, statement: Statement, key: _native.BlsKey | None = None) -> Statement:
         """Submits a registration and returns its statement."""
@@ -212,6 +229,16 @@ class World:
 def payee_key(name: object) -> bytes:
     """The one-time key that the spend of this name pays to."""
     return tag(("payee", name), 48)
+
+
+def cosigner_keys(key_name: str) -> CosignerKeys:
+    """Keys of the cosigner whose rules key has this name."""
+    return CosignerKeys(key_name.removesuffix(f"/{Role.RULES}"), tag(key_name))
+
+
+def member_of(keys: CosignerKeys) -> Member:
+    """A cosigner as a member of a consortium."""
+    return members.member(keys.public(Role.RULES)[0])
 
 
 def bls_key(name: str) -> _native.BlsKey:

@@ -17,6 +17,8 @@ from zkcredit.entries import (
     IssuerStatement,
     KeyAction,
     Kind,
+    Member,
+    MembersStatement,
     MerchantStatement,
     OpenStatement,
     PeriodStatement,
@@ -43,8 +45,13 @@ def fixed(size: int) -> st.SearchStrategy[bytes]:
     return st.binary(min_size=size, max_size=size)
 
 
+def _names_a_key(text: str) -> bool:
+    return "+" not in text and not any(map(str.isspace, text))
+
+
 h, p, k = fixed(32), fixed(48), fixed(96)
 claims = st.dictionaries(times, p, min_size=1, max_size=6).map(lambda d: tuple(sorted(d.items())))
+ANN, BOB = Member("ann.example", b"a" * 32), Member("bob.example", b"b" * 32)
 STATEMENTS: dict[Kind, st.SearchStrategy[Statement]] = {
     Kind.ISSUER: st.builds(IssuerStatement, p, texts),
     Kind.MERCHANT: st.builds(MerchantStatement, p, texts),
@@ -66,6 +73,16 @@ STATEMENTS: dict[Kind, st.SearchStrategy[Statement]] = {
     ),
     Kind.REVOCATIONS: st.builds(RevocationStatement, h, h, periods, periods, h),
     Kind.RECORDS: st.builds(RecordsStatement, h, h),
+    Kind.MEMBERS: st.builds(
+        lambda number, found: MembersStatement(number, len(found), tuple(found)),
+        periods,
+        st.lists(
+            st.builds(Member, texts.filter(_names_a_key), h),
+            min_size=1,
+            max_size=4,
+            unique_by=(lambda m: m.name, lambda m: m.key),
+        ),
+    ),
 }
 SIZES = {
     Kind.OPEN: 134, Kind.SPEND: 238, Kind.REFRESH: 118, Kind.UPDATE: 166, Kind.STATEMENT: 214,
@@ -147,6 +164,17 @@ def test_a_purchase_takes_279_bytes() -> None:
         (RevocationStatement, (b"x" * 32, b"x" * 32, 1, 0, b"x" * 32)),
         (RevocationStatement, (b"x" * 32, b"x" * 32, 1, 1 << 32, b"x" * 32)),
         (RecordsStatement, (b"x" * 32, b"x" * 31)),
+        (Member, ("", b"x" * 32)),
+        (Member, ("a b", b"x" * 32)),
+        (Member, ("a+b", b"x" * 32)),
+        (Member, ("a", b"x" * 31)),
+        (MembersStatement, (0, 1, (ANN, BOB))),
+        (MembersStatement, (1, 0, (ANN, BOB))),
+        (MembersStatement, (1, 3, (ANN, BOB))),
+        (MembersStatement, (1, 1, ())),
+        (MembersStatement, (1, 1, (ANN, Member("b", ANN.key)))),
+        (MembersStatement, (1, 1, (ANN, Member(ANN.name, BOB.key)))),
+        (MembersStatement, (1, 1, tuple(Member(str(i), bytes([i]) * 32) for i in range(65)))),
         (RefreshStatement, (b"x" * 32, 0, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1 << 32, b"x" * 32, b"x" * 48)),
         (RefreshStatement, (b"x" * 32, 1, b"x" * 33, b"x" * 48)),
@@ -177,7 +205,7 @@ def test_out_of_range_on_the_wire() -> None:
     data[-49] = 1
     with pytest.raises(MalformedInput, match="increase strictly"):
         Statement.decode(bytes(data))
-    for kind in (0, 15, 255):
+    for kind in (0, 16, 255):
         with pytest.raises(MalformedInput, match="unknown kind"):
             Statement.decode(bytes((1, kind)) + bytes(50))
     for close in (
@@ -230,6 +258,7 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
         Kind.CREDENTIAL_KEY: CredentialKeyStatement(b"x" * 32, b"x" * 32, 1, KeyAction.CLOSE),
         Kind.REVOCATIONS: RevocationStatement(b"x" * 32, b"x" * 32, 1, 1, b"x" * 32),
         Kind.RECORDS: RecordsStatement(b"x" * 32, b"x" * 32),
+        Kind.MEMBERS: MembersStatement(1, 1, (ANN, BOB)),
     }
     count = {Kind.ISSUER: 2, Kind.MERCHANT: 2, Kind.OPEN: 1}
     signatures = count.get(kind, int(kind.is_registration))
@@ -241,6 +270,15 @@ def test_evidence_is_split_exactly(kind: Kind) -> None:
     for bad in (bytes(96 * signatures) + b"x" * kind.is_registration, b"", b"x" * 95 * signatures):
         with pytest.raises(MalformedInput):
             digests.split_evidence(Submission(statement, bad, memo))
+
+
+def test_approvals_are_split_exactly() -> None:
+    parts = [bytes((i,)) + bytes((i,)) * 64 for i in (0, 3, 4)]
+    found = digests.split_approvals(b"".join(parts))
+    assert found == tuple((part[0], part[1:]) for part in parts)
+    for bad in ([], [parts[0], parts[0]], parts[::-1], [*parts, b"\5"], [parts[0][:-1]]):
+        with pytest.raises(MalformedInput):
+            digests.split_approvals(b"".join(bad))
 
 
 @given(texts.filter(lambda t: "+" not in t and len(t.split()) == 1), h, p, h)

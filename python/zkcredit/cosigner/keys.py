@@ -71,13 +71,17 @@ class CosignerKeys:
         from zkcredit.ledger.note import Ed25519Signer, MlDsaSigner
 
         name = f"{self.name}/{role}"
-        classic, mldsa = (self._derive(role, kind) for kind in ("ed25519", "ml-dsa-44"))
-        return Ed25519Signer(name, classic, cosigner=True), MlDsaSigner(name, mldsa)
+        mldsa = MlDsaSigner(name, self._derive(role, "ml-dsa-44"))
+        return Ed25519Signer(name, self.ed25519_seed(role), cosigner=True), mldsa
 
     def public(self, role: Role) -> tuple[VerifierKey, VerifierKey]:
         """The public keys of a role: Ed25519, ML-DSA-44."""
         classic, mldsa = self.signers(role)
         return classic.public, mldsa.public
+
+    def ed25519_seed(self, role: Role) -> bytes:
+        """The secret (32 bytes) of a role's Ed25519 key."""
+        return self._derive(role, "ed25519")
 
     def _derive(self, role: Role, kind: str) -> bytes:
         from zkcredit._native import derive_key

@@ -1,8 +1,8 @@
 """Statements, entries and submissions: the bytes that go onto a ledger.
 
 A *statement* says what happens: a registration (issuer, terms, period, merchant;
-schema, credential key, revocation list, records) or a step of a hidden line (open,
-spend, refresh, update, billing statement, settlement). An *entry* of the log is a
+schema, credential key, revocation list, records; members) or a step of a hidden line
+(open, spend, refresh, update, billing statement, settlement). An *entry* of the log is a
 statement with the operator's timestamp and the hash of its evidence. *Evidence*
 (signatures or a proof) and *memo* (128 bytes only the holder reads) lie beside the
 log. A *submission* is what a participant hands to the operator: all three together.
@@ -28,6 +28,7 @@ from zkcredit.entries.entry import (
     Entry,
     Submission,
 )
+from zkcredit.entries.members import MEMBERS_MAX, Member, MembersStatement
 from zkcredit.entries.registrations import (
     SCHEMA_MAX_BYTES,
     TERMS_MAX_BYTES,
@@ -59,6 +60,7 @@ __all__ = [
     "CLAIMS_MAX",
     "ENTRY_MAX_BYTES",
     "EVIDENCE_MAX_BYTES",
+    "MEMBERS_MAX",
     "MEMO_BYTES",
     "SCHEMA_MAX_BYTES",
     "SIGNATURE_BYTES",
@@ -71,6 +73,8 @@ __all__ = [
     "KeyAction",
     "Kind",
     "LineStatement",
+    "Member",
+    "MembersStatement",
     "MerchantStatement",
     "NullifyingStatement",
     "OpenStatement",

@@ -32,6 +32,7 @@ class Kind(enum.IntEnum):
     CREDENTIAL_KEY = 12
     REVOCATIONS = 13
     RECORDS = 14
+    MEMBERS = 15
 
     @property
     def is_registration(self) -> bool:

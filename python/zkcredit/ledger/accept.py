@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zkcredit.ledger.registry import Registry
     from zkcredit.ledger.store import Changes, Store
 
-_COUNTED = (Kind.PERIOD, Kind.CREDENTIAL_KEY, Kind.REVOCATIONS)
+_COUNTED = (Kind.PERIOD, Kind.CREDENTIAL_KEY, Kind.REVOCATIONS, Kind.MEMBERS)
 
 
 class RequestKey(NamedTuple):
@@ -75,7 +75,7 @@ def waves(candidates: Iterable[_C]) -> Iterator[list[_C]]:
     """Cuts a batch where something may depend on a registration before it.
 
     Registrations of one kind go together, but those that count up (periods,
-    credential keys, revocation lists) each alone; all that carries a proof goes
+    credential keys, revocation lists, members) each alone; all that carries a proof goes
     together.
     """
     wave: list[_C] = []

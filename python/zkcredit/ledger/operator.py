@@ -1,17 +1,18 @@
-"""The operator of an embedded ledger: one folder, or memory.
+"""The operator of an embedded ledger: a folder with its database, or memory.
 
 >>> from zkcredit.ledger import Operator
 >>> ledger = Operator.create(None, origin="example.org/ledger")  # doctest: +SKIP
 >>> receipt = ledger.submit(submission)  # doctest: +SKIP
 
-Several processes may open one folder. Proofs are verified outside any lock;
+Several processes may open one folder, and several folders name one PostgreSQL
+database. Proofs are verified outside any lock;
 then one transaction decides, and only afterwards is anything answered.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from zkcredit import digests
@@ -76,23 +77,31 @@ class Operator(StoredLog):
         path: str | Path | None = None,
         *,
         origin: str = "zkcredit.example/ledger",
+        database: str | None = None,
         clock: Callable[[], int] | None = None,
     ) -> Operator:
         """A new ledger in the folder ``path`` (made if missing), or in memory if None.
 
         ``origin`` names the log in its checkpoints; ``clock`` gives Unix time in ms.
-        Raises StateConflict if the folder holds a ledger, StoreError, CallerError.
+        ``database`` is the address (``postgresql://…``) of an empty PostgreSQL database
+        that the folder shall name; without it an SQLite file lies in the folder.
+        Raises StateConflict if folder or database hold a ledger, StoreError, CallerError.
         """
         keys = folder.OperatorKeys.generate()
         genesis = keys.genesis(origin)
         if path is None:
+            if database is not None:
+                raise CallerError("a ledger in a database needs a folder for its keys")
             return cls(Store.create(None, genesis.encode()), genesis, None, keys, clock)
         place = Path(path)
         folder.prepare(place)
         try:
             folder.write_file(place / folder.KEY, keys.encode(), secret=True)
-            store = Store.create(place / folder.DATABASE, genesis.encode())
+            if database is not None:
+                folder.write_address(place, database)
             folder.write_file(place / folder.GENESIS, genesis.encode())
+            # From here on there is a ledger: all that others need is in the folder.
+            store = Store.create(folder.database(place), genesis.encode())
         except ZkCreditError:
             folder.discard(place)
             raise
@@ -109,7 +118,7 @@ class Operator(StoredLog):
         """The ledger in the folder ``path``; raises StoreError, MalformedInput."""
         place = Path(path)
         genesis = folder.read_genesis(place)
-        store = Store.open(place / folder.DATABASE, read_only=read_only)
+        store = Store.open(folder.database(place), read_only=read_only)
         if store.genesis() != genesis.encode():
             store.close()
             raise MalformedInput(f"{place}: genesis and database are of different ledgers")
@@ -190,8 +199,7 @@ class Operator(StoredLog):
         late = {c.request for c in candidates if c.request and c.receipt and c.receipt.duplicate}
         known = {key for key, _ in self._store.lookup("requests", "key", (x.key for x in late))}
         if any(request.key not in known for request in late):
-            with self._store.write():
-                self._store.insert_requests(late)
+            self._store.transact(lambda: self._store.insert_requests(late))
 
     def _answer_known(self, candidate: Candidate, index: BatchIndex) -> bool:
         known = index.statement(candidate.statement_hash)
@@ -202,7 +210,7 @@ class Operator(StoredLog):
         return True
 
     def _verify(self, candidates: list[Candidate]) -> None:
-        batch = verify.Batch(self.registry)
+        batch = verify.Batch(self.registry, founder_key=self._genesis.bls_key)
         for position, candidate in enumerate(candidates):
             batch.add(position, candidate.submission)
         for position, error in batch.run().items():
@@ -211,19 +219,23 @@ class Operator(StoredLog):
     def _sequence(self, candidates: list[Candidate], index: BatchIndex) -> None:
         """One transaction: rules, indexes, entries, tree, head."""
         self._countersign(candidates)
-        with self._store.write():
-            head = self._store.coordinator()
-            accepted = self._decide(candidates, head, index)
-        for candidate, receipt in accepted:
+        looked_up: Iterator[BatchIndex] = iter((index,))  # good for the first attempt only
+
+        def decide() -> list[tuple[Candidate, Receipt]]:
+            for candidate in candidates:
+                candidate.receipt = candidate.error = None
+            return self._decide(candidates, self._store.coordinator(), next(looked_up, None))
+
+        for candidate, receipt in self._store.transact(decide):
             candidate.receipt = receipt
 
     def _decide(
-        self, candidates: list[Candidate], head: Coordinator, index: BatchIndex
+        self, candidates: list[Candidate], head: Coordinator, index: BatchIndex | None
     ) -> list[tuple[Candidate, Receipt]]:
         registry = self.registry
         if candidates[0].statement.KIND.is_registration:
             registry = registry.copy()
-        if index.size != head.size or registry is not self._registry:
+        if index is None or index.size != head.size or registry is not self._registry:
             index = BatchIndex(self._store, registry, candidates)
         index.forget_replies()
         now_ms = max(self._clock(), head.last_timestamp_ms)
@@ -300,7 +312,8 @@ class Operator(StoredLog):
         entries = self._entries_at([index for index, _ in replies])
         self._check_replies(replies, entries)
         registry = self.registry
-        with self._store.write():
+
+        def store() -> None:
             stored: dict[int, bytes] = dict(
                 self._store.lookup("replies", "idx", (index for index, _ in replies))
             )
@@ -315,6 +328,8 @@ class Operator(StoredLog):
                     raise StateConflict(f"entry {index} has another reply already")
             self._store.insert_replies(list(new.items()))
             self._store.strike_owed(keys)
+
+        self._store.transact(store)
 
     def _entries_at(self, indexes: Sequence[int]) -> list[Entry]:
         possible = (index for index in indexes if 0 <= index < 1 << 63)
@@ -343,11 +358,15 @@ class Operator(StoredLog):
         contradicts an earlier one raises StateConflict and nothing is signed.
         """
         signers = self._operator_keys().signers(self._genesis.origin)
-        with self._store.write():
+
+        def settle() -> Coordinator:
             head = self._store.coordinator()
             self._check_signed(head.signed_size, head.signed_root, head)
             self._check_published(head)
             self._store.set_signed(head.size, head.root)
+            return head
+
+        head = self._store.transact(settle)
         unsigned = Note(Checkpoint(self._genesis.origin, head.size, head.root).text(), ())
         text = unsigned.signed_by(*signers, time_s=self._clock() // 1000).encode()
         if self._path is None:

@@ -15,6 +15,7 @@ from zkcredit.entries import (
     CredentialKeyStatement,
     IssuerStatement,
     KeyAction,
+    MembersStatement,
     MerchantStatement,
     PeriodStatement,
     RecordsStatement,
@@ -127,6 +128,8 @@ class Registry:
         self.attachments: set[bytes] = set()
         self.records: dict[tuple[bytes, bytes], int] = {}
         self._credential_keys: dict[tuple[bytes, bytes], list[CredentialKey]] = {}
+        self.members: MembersStatement | None = None
+        """Whose cosignatures make entries final; None while nobody was named."""
 
     def issuer(self, issuer_id: bytes) -> Party:
         """The issuer of this identifier, or Refused ``unknown-issuer``."""
@@ -204,7 +207,7 @@ class Registry:
         twin.issuer_keys, twin.merchant_keys = set(self.issuer_keys), set(self.merchant_keys)
         twin.bbs_keys, twin._current = set(self.bbs_keys), dict(self._current)
         twin.schemas, twin.records = dict(self.schemas), dict(self.records)
-        twin.attachments = set(self.attachments)
+        twin.attachments, twin.members = set(self.attachments), self.members
         twin._credential_keys = {key: list(found) for key, found in self._credential_keys.items()}
         return twin
 
@@ -234,6 +237,8 @@ class Registry:
                 self.attachments.add(statement.list_hash)
             case RecordsStatement(issuer_id, root):
                 self.records[issuer_id, root] = index
+            case MembersStatement():
+                self.members = statement
 
     def _apply_period(self, index: int, statement: PeriodStatement) -> None:
         key = (statement.terms_hash, statement.period)

@@ -18,6 +18,7 @@ from zkcredit.entries import (
     CredentialKeyStatement,
     IssuerStatement,
     KeyAction,
+    MembersStatement,
     MerchantStatement,
     NullifyingStatement,
     OpenStatement,
@@ -93,6 +94,8 @@ def check(statement: Statement, timestamp_ms: int, registry: Registry, index: In
             _require_unspent(statement, registry, index)
         case SettleStatement():
             _check_settle(statement, registry, index)
+        case MembersStatement():
+            _check_members(statement, registry)
         case _ if isinstance(statement, NullifyingStatement):
             _require_current(statement, registry)
             _require_unspent(statement, registry, index)
@@ -192,6 +195,12 @@ def _check_revocations(statement: RevocationStatement, registry: Registry) -> No
     key = registry.credential_key(issuer_id, schema_hash, statement.number)
     if statement.epoch != key.epoch + 1:
         raise Refused("epoch-order", f"the next revocation list has epoch {key.epoch + 1}")
+
+
+def _check_members(statement: MembersStatement, registry: Registry) -> None:
+    following = 1 if registry.members is None else registry.members.number + 1
+    if statement.number != following:
+        raise Refused("members-order", f"the next statement of members is {following}")
 
 
 def _require_current(

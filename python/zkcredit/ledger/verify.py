@@ -17,6 +17,7 @@ from zkcredit.entries import (
     CredentialKeyStatement,
     IssuerStatement,
     KeyAction,
+    MembersStatement,
     MerchantStatement,
     OpenStatement,
     PeriodStatement,
@@ -42,12 +43,19 @@ class Batch:
 
     ``operator_key`` is the operator's BLS key if registrations carry its
     countersignature at the end of their evidence (entries of a log do, fresh
-    submissions do not).
+    submissions do not). ``founder_key`` is that key where the first members may be named.
     """
 
-    def __init__(self, registry: Registry, operator_key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        operator_key: bytes | None = None,
+        *,
+        founder_key: bytes | None = None,
+    ) -> None:
         self._registry = registry
         self._operator_key = operator_key
+        self._founder_key = operator_key if founder_key is None else founder_key
         self._proofs: list[tuple[int, tuple[Any, bytes]]] = []
         self._signatures: list[tuple[int, tuple[bytes, bytes, bytes]]] = []
         self._possessions: list[tuple[int, tuple[bytes, bytes]]] = []
@@ -86,13 +94,23 @@ class Batch:
             submission = Submission(statement, submission.evidence[: max(cut, 0)], submission.memo)
             message = digests.countersignature_digest(ledger_id, encoded)
             self._signatures.append((position, (self._operator_key, message, countersignature)))
+        if isinstance(statement, MembersStatement) and self._registry.members is not None:
+            check_approvals(self._registry, self._registry.members, submission)
+            return
         signatures, _ = digests.split_evidence(submission)
-        key = registration_key(self._registry, statement)
+        key = self._registration_key(statement)
         if len(signatures) == 2:
             self._possessions.append((position, (key, signatures[0])))
         self._check_bbs_key(statement)
         message = digests.registration_digest(ledger_id, encoded)
         self._signatures.append((position, (key, message, signatures[-1])))
+
+    def _registration_key(self, statement: Statement) -> bytes:
+        if not isinstance(statement, MembersStatement):
+            return registration_key(self._registry, statement)
+        if self._founder_key is None:
+            raise Refused("members-quorum", "the operator names the first members")
+        return self._founder_key
 
     def _check_bbs_key(self, statement: Statement) -> None:
         """Raises MalformedInput unless a key that is opened is a point that can sign."""
@@ -114,6 +132,29 @@ class Batch:
         _run_all(errors, self._signatures, _native.bls_verify_batch, "bad-signature")
         _run_all(errors, self._proofs, _native.verify_batch, "bad-proof")
         return errors
+
+
+def check_approvals(registry: Registry, members: MembersStatement, submission: Submission) -> None:
+    """Raises Refused ``members-quorum`` unless a quorum of ``members`` signed the statement."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    approvals = digests.split_approvals(submission.evidence)
+    message = digests.members_message(registry.ledger_id, submission.statement.encode())
+    for position, signature in approvals:
+        if position >= len(members.members):
+            raise Refused("members-quorum", f"there is no member {position}")
+        member = members.members[position]
+        try:
+            Ed25519PublicKey.from_public_bytes(member.key).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            raise Refused(
+                "members-quorum", f"the approval of {member.name} does not verify"
+            ) from None
+    if len(approvals) < members.threshold:
+        raise Refused(
+            "members-quorum", f"{len(approvals)} of {members.threshold} members have approved"
+        )
 
 
 def registration_key(registry: Registry, statement: Statement) -> bytes:

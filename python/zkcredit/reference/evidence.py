@@ -9,6 +9,7 @@ from zkcredit.reference.records import (
     REGISTRATIONS,
     CredentialKey,
     Entry,
+    Members,
     Named,
     PeriodChange,
     Publication,
@@ -19,6 +20,7 @@ from zkcredit.reference.records import (
 from zkcredit.reference.replay import Ledger, Product
 
 _SIGNATURE = 96
+_APPROVAL = 1 + 64
 
 
 def verify_evidence(
@@ -117,6 +119,9 @@ def _issuer(ledger: Ledger, entry: Entry) -> Named:
 
 
 def _registration(ledger: Ledger, operator_key: bytes, entry: Entry, evidence: bytes) -> None:
+    if isinstance(entry.content, Members):
+        _named_members(ledger, operator_key, entry, evidence, entry.content)
+        return
     party = _issuer(ledger, entry)
     count = 3 if isinstance(entry.content, Named) else 2
     if len(evidence) != count * _SIGNATURE:
@@ -130,3 +135,39 @@ def _registration(ledger: Ledger, operator_key: bytes, entry: Entry, evidence: b
     match entry.content:
         case PeriodChange(key=bytes(key)) | CredentialKey(key=bytes(key)):
             bbs.decode_key(key)
+
+
+def _named_members(
+    ledger: Ledger, operator_key: bytes, entry: Entry, evidence: bytes, members: Members
+) -> None:
+    """The operator names the first members, and a quorum of members the next ones."""
+    if len(evidence) <= _SIGNATURE:
+        raise MalformedInput("evidence of members is too short")
+    approvals, countersignature = evidence[:-_SIGNATURE], evidence[-_SIGNATURE:]
+    digest = hashed("countersignature", ledger.ledger_id, entry.statement)
+    bls.verify(operator_key, digest, countersignature)
+    if members.number == 1:
+        bls.verify(
+            operator_key, hashed("registration", ledger.ledger_id, entry.statement), approvals
+        )
+        return
+    before = ledger.members[members.number - 2]
+    message = b"zkcredit/members/v1\n" + hashed("members", ledger.ledger_id, entry.statement)
+    parts = [approvals[i : i + _APPROVAL] for i in range(0, len(approvals), _APPROVAL)]
+    positions = [part[0] for part in parts]
+    if positions != sorted(set(positions)) or len(approvals) % _APPROVAL:
+        raise MalformedInput("approvals of members are cut, or out of order")
+    if len(parts) < before.threshold or positions[-1] >= len(before.members):
+        raise Refused("members-quorum", "too few members have approved, or unknown ones")
+    for part in parts:
+        _check_ed25519(before.members[part[0]][1], message, part[1:])
+
+
+def _check_ed25519(key: bytes, message: bytes, signature: bytes) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise Refused("members-quorum", "an approval does not verify") from None

@@ -14,16 +14,18 @@ from zkcredit.reference.hashing import derive_key
 KINDS = {
     1: "issuer", 2: "terms", 3: "period", 4: "merchant", 5: "open", 6: "spend",
     7: "refresh", 8: "update", 9: "statement", 10: "settle", 11: "schema",
-    12: "credential_key", 13: "revocations", 14: "records",
+    12: "credential_key", 13: "revocations", 14: "records", 15: "members",
 }  # fmt: skip
 """Names of the statements by the byte that says their kind."""
 REGISTRATIONS = frozenset(
-    ("issuer", "terms", "period", "merchant", "schema", "credential_key", "revocations", "records")
-)
+    ("issuer", "terms", "period", "merchant", "schema", "credential_key", "revocations", "records",
+     "members")
+)  # fmt: skip
 ENTRY_MAX = 65_535
 MEMO_BYTES = 128
 _DOCUMENT_MAX = 32_768
 _CLAIMS_MAX = 1024
+_MEMBERS_MAX = 64
 _CREDIT = 1
 _OPEN, _CLOSE = 1, 2
 # Points of a statement by the names that the circuits give them, in wire order.
@@ -120,6 +122,15 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Whose cosignatures count: (name, Ed25519 key of 32 bytes), and how many of them."""
+
+    number: int
+    threshold: int
+    members: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A step of a hidden line; ``points`` by the circuit's names, nullifier empty if opening."""
 
@@ -142,7 +153,7 @@ class Settlement:
 
 Publication = Published | CredentialKey | Revocations | Anchor
 """What an issuer signs under its own name."""
-Content = Named | Publication | PeriodChange | Step | Settlement
+Content = Named | Publication | PeriodChange | Members | Step | Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,8 @@ def decode_statement(data: bytes) -> tuple[str, Content]:
         content = Named(reader.take(48), reader.text())
     elif kind == "period":
         content = _period(reader)
+    elif kind == "members":
+        content = _members(reader)
     elif kind in REGISTRATIONS:
         content = _publication(kind, reader)
     elif kind == "settle":
@@ -202,6 +215,19 @@ def _publication(kind: str, reader: Bytes) -> Publication:
     if not 1 <= size <= _DOCUMENT_MAX:
         raise MalformedInput(f"a document of a {kind} statement is empty or too long")
     return Published(issuer_id, reader.take(size))
+
+
+def _members(reader: Bytes) -> Members:
+    number, threshold, count = _counted(reader), reader.number(1), reader.number(1)
+    members = tuple((reader.text(), reader.take(32)) for _ in range(count))
+    names = {name for name, _ in members}
+    if any(char.isspace() or char == "+" for name in names for char in name):
+        raise MalformedInput("the name of a member holds a space or a plus sign")
+    if len(names) != count or len({key for _, key in members}) != count:
+        raise MalformedInput("two members have one name or one key")
+    if not 1 <= threshold <= count <= _MEMBERS_MAX:
+        raise MalformedInput("a consortium has 1..64 members, and a threshold among them")
+    return Members(number, threshold, members)
 
 
 def _counted(reader: Bytes) -> int:

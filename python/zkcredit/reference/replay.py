@@ -14,6 +14,7 @@ from zkcredit.reference.records import (
     Anchor,
     CredentialKey,
     Entry,
+    Members,
     Named,
     PeriodChange,
     Publication,
@@ -57,6 +58,7 @@ class Ledger:
         self.revocable: dict[bytes, bool] = {}
         self.list_hashes: set[bytes] = set()
         self.settled: set[int] = set()
+        self.members: list[Members] = []
         self._merchant_keys: set[bytes] = set()
         self._closed: set[tuple[bytes, int]] = set()
         self._current: dict[bytes, int] = {}
@@ -95,6 +97,10 @@ class Ledger:
                 self._change_period(change)
             case Step() as step:
                 self._step(index, entry, step)
+            case Members() as members:
+                if members.number != len(self.members) + 1:
+                    raise Refused("members-order", "members are numbered one after the other")
+                self.members.append(members)
             case Settlement() as settlement:
                 self._settle(settlement)
             case publication:
