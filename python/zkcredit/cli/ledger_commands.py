@@ -299,3 +299,42 @@ def _verify(ledger: AnyLedger, pinned: str | None, update: Any) -> tuple[int, by
     if frontier.size != size or frontier.root() != ledger.root(size):
         raise CheckFailed("the tree stored beside the log is not the tree of its entries")
     return size, frontier.root(), sorted(expected)
+
+
+@group.add("fsck", example="$ zkcredit ledger fsck\n$ zkcredit ledger fsck ./ledger --json")
+@click.argument("folder", type=click.Path(file_okay=False), required=False)
+@pass_session
+def fsck(session: Session, folder: str | None) -> None:
+    """Derive everything in a ledger's folder anew from its entries, and compare.
+
+    Entries, evidence, proofs, tree, tiles, every index, counts, what is owed, the signed
+    head, the checkpoint and attachments: each difference is named, and the exit code is 1
+    if there is any. Nothing is changed; the operator may go on working.
+    """
+    from zkcredit.ledger.fsck import fsck as check
+
+    place = session.ledger_folder() if folder is None else folder
+    with progress("deriving") as update:
+        report = check(place, progress=update)
+    found = {
+        "ok": report.ok,
+        "ledger_id": report.ledger_id,
+        "size": report.size,
+        "root": report.root,
+        "counts": report.counts,
+        "differences": [{"name": d.name, "message": d.message} for d in report.differences],
+        "attachments_missing": report.attachments_missing,
+    }
+    if not session.output.data(found):
+        for difference in report.differences:
+            session.output.line(str(difference))
+        verdict = "all as the entries say" if report.ok else _differences(report.counts)
+        session.output.line(f"{report.size} entries, root {report.root.hex()}: {verdict}.")
+        if report.attachments_missing:
+            session.output.note(f"{report.attachments_missing} attachments have not arrived yet.")
+    if not report.ok:
+        click.get_current_context().exit(CheckFailed.exit_code)
+
+
+def _differences(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} in {name}" for name, count in counts.items())
