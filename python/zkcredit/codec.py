@@ -9,6 +9,7 @@ only. Values that cannot be written raise :class:`~zkcredit.errors.CallerError`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from zkcredit.errors import CallerError, MalformedInput
@@ -16,11 +17,12 @@ from zkcredit.errors import CallerError, MalformedInput
 TEXT_MAX_BYTES = 64
 """Longest text, in bytes of UTF-8, that :meth:`Writer.text8` accepts."""
 
-# Beyond the control characters: marks that reorder or hide what is displayed.
-_INVISIBLE = frozenset(
-    chr(code)
-    for first, last in ((0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF))
-    for code in range(first, last + 1)
+# Beyond the control characters: separators, and what reorders or hides what is displayed
+# (Unicode's default ignorable characters but U+FE0F, which makes a symbol an emoji).
+_INVISIBLE = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 
@@ -38,7 +40,7 @@ def text_problem(text: str, max_bytes: int = TEXT_MAX_BYTES) -> str | None:
         return f"text must have 1..{max_bytes} bytes of UTF-8, not {length}"
     if unicodedata.normalize("NFC", text) != text:
         return "text is not in Unicode normal form C"
-    if any(unicodedata.category(char) == "Cc" or char in _INVISIBLE for char in text):
+    if _INVISIBLE.search(text) or any(unicodedata.category(char) == "Cc" for char in text):
         return "text holds a control or invisible character"
     return None
 

@@ -391,9 +391,12 @@ def read_field(kind: type[Message], name: str, value: Any) -> Any:
     if name not in types:
         raise MalformedInput(f"{kind.__struct_config__.tag} has no field {name!r}")
     try:
-        return msgspec.convert(value, types[name], dec_hook=_read_bytes)
+        found = msgspec.convert(value, types[name], dec_hook=_read_bytes)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise MalformedInput(f"{name}: {error}") from None
+    if isinstance(found, str) and (problem := text_problem(found)) is not None:
+        raise MalformedInput(f"{name}: {problem}")
+    return found
 
 
 def message_type(data: bytes | str) -> str:

@@ -69,6 +69,13 @@ def test_a_longer_limit_of_text() -> None:
         "a\x85b",
         "a\u202eb",
         "a\u200bb",
+        "a\u00adb",
+        "a\u061cb",
+        "a\u180eb",
+        "a\u3164b",
+        "a\ufe0eb",
+        "a\ufffab",
+        "a\U000e0041b",
         "\ud800",
     ],
 )

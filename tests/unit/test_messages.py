@@ -21,6 +21,7 @@ from zkcredit.messages import (
     decode_message,
     encode_message,
     message_type,
+    read_field,
     signing_digest,
     to_builtins,
 )
@@ -160,6 +161,14 @@ def test_one_message_is_not_taken_for_another() -> None:
 def test_texts_are_checked_when_built() -> None:
     with pytest.raises(CallerError):
         msgspec.structs.replace(INVOICE, label="a\tb")
+
+
+@pytest.mark.parametrize("label", ["a\tb", "a\x1b[2Jb", "a\u202eb"])
+def test_texts_are_checked_when_read(label: str) -> None:
+    with pytest.raises(MalformedInput):
+        decode_message(fields(label=label), Invoice)
+    with pytest.raises(MalformedInput):
+        read_field(Invoice, "label", label)
 
 
 def test_every_field_but_the_signature_is_signed() -> None:
