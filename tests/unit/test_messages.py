@@ -128,7 +128,7 @@ def test_what_is_no_message(data: bytes) -> None:
         message_type(data)
 
 
-@pytest.mark.parametrize("half", ["\ud800", "\udfff", "\udc00\ud800"])
+@pytest.mark.parametrize("half", ["\ud800", "\udc00\ud800"])
 @pytest.mark.parametrize("escaped", [False, True])
 def test_half_characters(half: str, *, escaped: bool) -> None:
     """Text that has no UTF-8 could not be hashed."""
