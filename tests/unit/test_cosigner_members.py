@@ -116,6 +116,21 @@ def test_only_the_operator_names_the_first(world: World) -> None:
         world.ledger.submit(Submission(first, b""))
 
 
+def test_two_successions_in_one_batch(world: World) -> None:
+    """The second is approved by the members that the first has named."""
+    ledger = world.ledger
+    first = proposal(world, NAMES)
+    second = members.propose(first, [member_of(KEYS["e"])])
+    third = members.propose(second, [member_of(KEYS["f"])])
+    batch = [
+        world.members(first),
+        approved_by(second, ledger, first, "a", "b", "c"),
+        approved_by(third, ledger, second, "e"),
+    ]
+    assert not any(isinstance(found, Exception) for found in ledger.submit_many(batch))
+    assert ledger.registry.members == third
+
+
 @pytest.mark.parametrize("names", [("a", "b"), ("a",), ("d",)])
 def test_too_few_members_change_nothing(world: World, names: tuple[str, ...]) -> None:
     world.ledger.submit(world.members(proposal(world, NAMES)))

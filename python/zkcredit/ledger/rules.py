@@ -198,9 +198,9 @@ def _check_revocations(statement: RevocationStatement, registry: Registry) -> No
 
 
 def _check_members(statement: MembersStatement, registry: Registry) -> None:
-    following = 1 if registry.members is None else registry.members.number + 1
-    if statement.number != following:
-        raise Refused("members-order", f"the next statement of members is {following}")
+    number = 1 if registry.members is None else registry.members.number + 1
+    if statement.number != number:
+        raise Refused("members-order", f"the next statement of members is {number}")
 
 
 def _require_current(
