@@ -323,8 +323,9 @@ def refused(world: World, code: int, who: str, *arguments: str, **more: str) -> 
     assert "Traceback" not in plain.err + result.err
     assert plain.out == ""
     assert set(result.json) == {"error"}
-    assert set(result.error) - {"rule"} == {"code", "message"}
+    assert set(result.error) - {"rule", "check"} == {"code", "message"}
     assert ("rule" in result.error) == (code == 3)
+    assert "check" not in result.error or code == 1
     assert tree(world) == before
     return result.error
 
