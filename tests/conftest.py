@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import postgreskit
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -29,6 +30,25 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("ZKCREDIT_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("ZKCREDIT_PASSPHRASE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgreskit.Server]:
+    """A PostgreSQL server for this run."""
+    problem = postgreskit.why_not()
+    if problem is not None:
+        pytest.skip(problem)
+    with postgreskit.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where a new ledger shall keep its rows: in a file of its folder, or at an address."""
+    if request.param == "sqlite":
+        return None
+    server: postgreskit.Server = request.getfixturevalue("postgres")
+    return server.place()
 
 
 # A run started in the background ignores Ctrl-C, and so would every command that the

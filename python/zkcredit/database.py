@@ -1,156 +1,203 @@
-"""One SQLite file with one writer at a time: what ledger, lender and issuer have in common.
+"""A database with one writer at a time: what ledger, lender and issuer have in common.
 
-Opening checks that the file is of the right kind and version. Every change happens
-inside :meth:`Database.write`, which commits with ``synchronous=FULL`` or leaves
-nothing behind. SQLite's errors never leave this module: they become StoreError
-(disk, permission), StateConflict (busy) or MalformedInput (another kind of file,
-damage). Names of tables and columns in statements are constants, never input.
+Opening checks that the database is of the right kind and version. Every change happens
+inside :meth:`Database.write` or :meth:`Database.transact`, which commit durably or leave
+nothing behind. Errors of SQLite and PostgreSQL never leave this module: they become
+StoreError (disk, permission, connection), StateConflict (busy) or MalformedInput (another
+kind of database, damage). Names of tables and columns in statements are constants, never
+input. What the two do differently is in :mod:`zkcredit.sqlite` and :mod:`zkcredit.postgres`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
+import random
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from zkcredit.errors import MalformedInput, StateConflict, StoreError, ZkCreditError
+from zkcredit.sqlite import Sqlite
 
 BUSY_TIMEOUT_S = 30.0
 """How long one process waits for another's transaction."""
-_FIRST_SAFE_WAL = (3, 51, 3)  # earlier libraries may corrupt a file in WAL mode
+_ATTEMPTS = 12
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 1.0
+_T = TypeVar("_T")
+
+
+class TransactionAborted(StateConflict):
+    """The server undid a transaction that met another one: it may be run again from its start."""
+
+
+class Driver(Protocol):
+    """What each kind of database does in its own way. Statements mark parameters by ``?``."""
+
+    dialect: str
+    """SQLAlchemy's name for it."""
+    error: type[Exception]
+    """Base of everything that the driver's module raises."""
+    connection: Any
+    """The module's own connection."""
+
+    def configure(self, pragmas: Sequence[str]) -> None:
+        """Sets what a connection needs; ``pragmas`` are for SQLite."""
+        ...
+
+    def mark(self, application_id: int, version: int) -> None:
+        """Writes what :meth:`identity` reads; inside a transaction."""
+        ...
+
+    def identity(self) -> tuple[int, int]:
+        """The kind and version of the tables."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connection; safe to repeat."""
+        ...
+
+    def begin(self, gate: str | None) -> None:
+        """Begins a transaction as the only writer: ``gate`` is the one-row table to lock."""
+        ...
+
+    def commit(self) -> None:
+        """Makes the transaction durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Undoes the transaction, if there still is one."""
+        ...
+
+    def is_fatal(self, error: BaseException | None) -> bool:
+        """Whether nothing may be written through this connection after ``error``."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Runs a statement; returns its cursor."""
+        ...
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Runs a statement for each row; returns how many rows of the tables changed."""
+        ...
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Inserts rows whose key is new, in the order of the columns; returns their number."""
+        ...
+
+    def delete(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Deletes the rows whose ``columns`` are one of ``rows``."""
+        ...
+
+    def lookup(self, table: str, key: str, values: Sequence[Any]) -> list[Any]:
+        """All rows whose column ``key`` is one of ``values``."""
+        ...
+
+    def translate(self, error: Exception, what: str) -> ZkCreditError:
+        """The error of this package for one of the driver's."""
+        ...
 
 
 class Database:
     """An open database. Threads may share it; ``lock`` (reentrant) orders them.
 
-    Subclasses name their kind and version and create their tables.
+    Subclasses name their kind and version and create their tables. ``GATE`` is their
+    table of one row, which writers of a shared database lock.
     """
 
     KIND: ClassVar[str]
     APPLICATION_ID: ClassVar[int]
     VERSION: ClassVar[int]
     PRAGMAS: ClassVar[tuple[str, ...]] = ()
+    GATE: ClassVar[str | None] = None
 
-    def __init__(self, connection: Any, driver: Any) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self.lock = threading.RLock()
         self._failed = False
         self._depth = 0
 
-    @classmethod
-    def _create(cls, path: Path | None) -> Self:
-        """A new empty database at ``path``, or in memory if None; StateConflict if it exists."""
-        if path is not None and path.exists():
-            raise StateConflict(f"{path} exists already")
-        database = cls._connect(path, read_only=False, new=True)
-        with database._mapped(f"creating the {cls.KIND} database"):
-            database._configure(path)
-            database._create_tables(database._driver, database._connection)
-            database._connection.execute(f"PRAGMA application_id={cls.APPLICATION_ID}")
-            database._connection.execute(f"PRAGMA user_version={cls.VERSION}")
-        return database
+    @property
+    def _connection(self) -> Any:
+        return self._driver.connection
 
     @classmethod
-    def _open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """The database at ``path``; raises StoreError, MalformedInput."""
-        if not path.is_file():
-            raise StoreError(f"no {cls.KIND} database at {path}")
-        database = cls._connect(path, read_only=read_only, new=False)
+    def _create(cls, place: Path | str | None, fill: Callable[[Self], None] | None = None) -> Self:
+        """A new database at ``place``, a file or an address, or in memory if None.
+
+        ``fill`` writes the first rows. The database is there whole or not at all;
+        StateConflict if it exists.
+        """
+        if isinstance(place, Path) and place.exists():
+            raise StateConflict(f"{place} exists already")
+        database = cls(cls._connect(place, new=True))
         try:
-            with database._mapped(f"opening {path}"):
-                database._check_identity(path)
-                if not read_only:
-                    database._configure(path)
+            with database._mapped(f"creating the {cls.KIND} database"):
+                database._driver.configure(cls.PRAGMAS)
+                with database._transaction(gate=None):
+                    database._create_tables(database._driver, database._connection)
+                    database._driver.mark(cls.APPLICATION_ID, cls.VERSION)
+                    if fill is not None:
+                        fill(database)
         except ZkCreditError:
             database.close()
             raise
         return database
 
     @classmethod
-    def _connect(cls, path: Path | None, *, read_only: bool, new: bool) -> Self:
-        driver = importlib.import_module("pysqlite3")
-        if path is None:
-            target = ":memory:"
-        else:
-            mode = "ro" if read_only else "rwc" if new else "rw"
-            target = f"{path.absolute().as_uri()}?mode={mode}"
-            if read_only and _is_at_rest(path):
-                target += "&immutable=1"
+    def _open(cls, place: Path | str, *, read_only: bool = False) -> Self:
+        """The database at ``place``; raises StoreError, MalformedInput."""
+        if isinstance(place, Path) and not place.is_file():
+            raise StoreError(f"no {cls.KIND} database at {place}")
+        database = cls(cls._connect(place, read_only=read_only))
+        name = str(place) if isinstance(place, Path) else "the database at that address"
         try:
-            connection = driver.connect(
-                target,
-                uri=path is not None,
-                timeout=BUSY_TIMEOUT_S,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
-        except driver.Error as error:
-            raise cls._translate(error, f"opening {path}") from error
-        return cls(connection, driver)
+            with database._mapped(f"opening {name}"):
+                database._check_identity(name)
+                database._driver.configure(cls.PRAGMAS)
+        except ZkCreditError:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def _connect(
+        cls, place: Path | str | None, *, read_only: bool = False, new: bool = False
+    ) -> Driver:
+        if isinstance(place, str):
+            from zkcredit.postgres import Postgres
+
+            return Postgres(place, cls.KIND, BUSY_TIMEOUT_S, read_only=read_only)
+        return Sqlite(place, cls.KIND, BUSY_TIMEOUT_S, read_only=read_only, new=new)
 
     @staticmethod
     def _create_tables(driver: Any, connection: Any) -> None:
         raise NotImplementedError
 
-    def _check_identity(self, path: Path) -> None:
-        if self._value("PRAGMA application_id") != self.APPLICATION_ID:
-            raise MalformedInput(f"{path} is not a zkcredit {self.KIND} database")
-        version = self._value("PRAGMA user_version")
+    def _check_identity(self, name: str) -> None:
+        application_id, version = self._driver.identity()
+        if application_id != self.APPLICATION_ID:
+            raise MalformedInput(f"{name} is not a zkcredit {self.KIND} database")
         if version != self.VERSION:
             raise MalformedInput(
-                f"{path} is a {self.KIND} database of version {version}; "
+                f"{name} is a {self.KIND} database of version {version}; "
                 f"this program reads version {self.VERSION}"
             )
 
-    def _configure(self, path: Path | None) -> None:
-        execute = self._connection.execute
-        for pragma in ("synchronous=FULL", "trusted_schema=OFF", *self.PRAGMAS):
-            execute(f"PRAGMA {pragma}")
-        if path is None:
-            return
-        safe = self._driver.sqlite_version_info >= _FIRST_SAFE_WAL
-        wanted = "wal" if safe else "delete"
-        found = self._value(f"PRAGMA journal_mode={wanted}")
-        if found != wanted:
-            raise StoreError(f"{path}: journal mode is {found}, {wanted} was asked for")
-
-    @classmethod
-    def _translate(cls, error: Exception, what: str) -> ZkCreditError:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return StateConflict(
-                f"{what}: another process holds the {cls.KIND} database; try again"
-            )
-        if name.startswith("SQLITE_NOTADB"):
-            return MalformedInput(f"{what}: the file is not a {cls.KIND} database")
-        if name.startswith("SQLITE_CORRUPT"):
-            return MalformedInput(f"{what}: the {cls.KIND} database is damaged")
-        if name.startswith("SQLITE_CONSTRAINT"):
-            return StateConflict(f"{what}: {error}; nothing was changed")
-        if name.startswith("SQLITE_READONLY"):
-            return StoreError(f"{what}: the {cls.KIND} database is open for reading only")
-        if name.startswith("SQLITE_FULL"):
-            return StoreError(f"{what}: the disk is full; nothing was changed")
-        return StoreError(f"{what}: {error}")
-
     def close(self) -> None:
-        """Closes the file; safe to repeat."""
-        with self.lock, contextlib.suppress(self._driver.Error):
-            self._connection.close()
+        """Closes the database; safe to repeat."""
+        with self.lock:
+            self._driver.close()
 
     @contextlib.contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
         with self.lock:
             try:
                 yield
-            except self._driver.Error as error:
-                raise self._translate(error, what) from error
+            except self._driver.error as error:
+                raise self._driver.translate(error, what) from error
 
     @contextlib.contextmanager
     def write(self) -> Iterator[None]:
@@ -161,25 +208,46 @@ class Database:
                 return
             if self._failed:
                 raise StoreError(f"an earlier write failed: open the {self.KIND} database again")
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            try:
+            with self._transaction(self.GATE):
                 yield
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                # After a failed fsync the file's state is unknown to this connection: stop.
-                if _is_io_error(error):
-                    self._failed = True
-                with contextlib.suppress(self._driver.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
+
+    @contextlib.contextmanager
+    def _transaction(self, gate: str | None) -> Iterator[None]:
+        self._depth = 1
+        try:
+            self._driver.begin(gate)
+            yield
+            self._driver.commit()
+        except BaseException as error:
+            # After a failed fsync the file's state is unknown to this connection: stop.
+            if self._driver.is_fatal(error):
+                self._failed = True
+            self._driver.rollback()
+            raise
+        finally:
+            self._depth = 0
+
+    def transact(self, work: Callable[[], _T]) -> _T:
+        """Runs ``work`` inside :meth:`write`, again from its start if the server undid it.
+
+        ``work`` must take what it decides on from the database each time it runs. Servers
+        undo transactions that they cannot order; after 12 attempts StateConflict is raised.
+        """
+        pause_s = _FIRST_PAUSE_S
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self.write():
+                    return work()
+            except TransactionAborted:
+                if self._depth or attempt == _ATTEMPTS:
+                    raise
+            time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311  (spreads rivals)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        raise AssertionError
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._mapped(f"reading the {self.KIND} database"):
-            rows: list[Any] = self._connection.execute(sql, parameters).fetchall()
+            rows: list[Any] = self._driver.execute(sql, parameters).fetchall()
             return rows
 
     def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -187,15 +255,11 @@ class Database:
         return rows[0][0] if rows else None
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return self._connection.execute(sql, parameters)
+        return self._driver.execute(sql, parameters)
 
     def _many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """Runs a statement for each row; returns how many rows of the tables changed."""
-        before: int = self._connection.total_changes
-        if rows:
-            self._connection.executemany(sql, rows)
-        after: int = self._connection.total_changes
-        return after - before
+        return self._driver.many(sql, rows)
 
 
 class OwnStore(Database):
@@ -227,20 +291,3 @@ class OwnStore(Database):
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value=excluded.value",
             (key, value),
         )
-
-
-def _is_io_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if (getattr(error, "sqlite_errorname", "") or "").startswith("SQLITE_IOERR"):
-            return True
-        error = error.__cause__
-    return False
-
-
-def _is_at_rest(path: Path) -> bool:
-    """Whether the file lies whole in a folder that this process may only read.
-
-    SQLite then has nowhere to put the files that it shares with writers; without a
-    log beside the file there is no writer to share with.
-    """
-    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()

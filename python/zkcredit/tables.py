@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+# 64 bits everywhere; only an INTEGER key is the row number itself in SQLite.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def number(name: str, **options: Any) -> Column[int]:
-    """An integer that is always there."""
-    return Column(name, Integer, nullable=False, **options)
+    """An integer of 64 bits that is always there; no database counts it up by itself."""
+    return Column(name, _NUMBER, nullable=False, autoincrement=False, **options)
 
 
 def blob(name: str, **options: Any) -> Column[bytes]:
@@ -33,13 +37,12 @@ def meta_table(metadata: MetaData) -> Table:
 
 
 def create_all(metadata: MetaData, driver: Any, connection: Any) -> None:
-    """Creates all tables through an open connection of the SQLite ``driver`` module."""
-    engine = create_engine(
-        "sqlite://",
-        module=driver,
-        creator=lambda: connection,
-        poolclass=StaticPool,
-        isolation_level="AUTOCOMMIT",
-    )
-    with engine.connect() as session:
-        metadata.create_all(session)
+    """Creates all tables through the open ``connection`` of a :class:`~zkcredit.database.Driver`.
+
+    Runs inside the caller's transaction.
+    """
+    dialect = make_url(f"{driver.dialect}://").get_dialect()()
+    for table in metadata.sorted_tables:
+        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(str(CreateIndex(index).compile(dialect=dialect)))

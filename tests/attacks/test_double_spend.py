@@ -75,8 +75,8 @@ def test_rivals_and_twins_in_one_batch() -> None:
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["different", "identical"])
-def test_thirty_two_spends_by_processes(tmp_path: Path, same: bool) -> None:
-    world = World(path=tmp_path / "ledger")
+def test_thirty_two_spends_by_processes(tmp_path: Path, same: bool, database: str | None) -> None:
+    world = World(path=tmp_path / "ledger", database=database)
     wallet = world.holder()
     attempts = [made.encode() for made in rivals(world, wallet, 1 if same else COUNT)]
     jobs = attempts * COUNT if same else attempts

@@ -68,10 +68,12 @@ def check(folder: Path, outputs: list[Path]) -> int:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("batch", [1, 40])
-def test_kill_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+def test_kill_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, database: str | None
+) -> None:
     stub_engine(monkeypatch)
     folder = tmp_path / "ledger"
-    with Operator.create(folder) as ledger:
+    with Operator.create(folder, database=database) as ledger:
         World(ledger, lambda: time.time_ns() // 1_000_000)  # type: ignore[arg-type]
     chance = random.Random(batch)
     outputs = [tmp_path / "one", tmp_path / "two"]

@@ -83,11 +83,12 @@ class World:
     terms: Terms = PLAIN
     path: Path | None = None
     shops: int = 1
+    database: str | None = None
     clock: Clock = field(default_factory=Clock)
     merchants: list[Merchant] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ledger = Operator.create(self.path, clock=self.clock)
+        self.ledger = Operator.create(self.path, database=self.database, clock=self.clock)
         self.lender = Lender.create(None, seed("lender"), "Bank", clock=self.clock)
         self.lender.register(self.ledger)
         self.issuer_id = self.lender.issuer_id

@@ -1,6 +1,8 @@
-"""The files of a ledger folder: ``genesis``, ``operator.key`` and ``checkpoint``.
+"""The files of a ledger folder: ``genesis``, ``operator.key``, ``checkpoint``, ``database``.
 
-The database ``ledger.db`` beside them belongs to :mod:`zkcredit.ledger.store`, the
+``database`` is there only if the ledger's rows are in a PostgreSQL database: it holds the
+address. Otherwise the SQLite file ``ledger.db`` is beside them; both belong to
+:mod:`zkcredit.ledger.store`. The
 folder ``attachments`` to :mod:`zkcredit.ledger.attachments`.
 All errors of the file system become StoreError.
 """
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from zkcredit.ledger.note import Ed25519Signer, MlDsaSigner
 
 DATABASE = "ledger.db"
+ADDRESS = "database"
 GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
 ATTACHMENTS = "attachments"
 LOCK = ".lock"
+_MADE = (KEY, ADDRESS, GENESIS)
 _KEY_VERSION = 2
 _BLS_CONTEXT = b"operator"
 
@@ -161,10 +165,11 @@ def prepare(folder: Path) -> None:
     """Creates the folder of a new ledger; StateConflict if one is there already."""
     with _mapped(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (GENESIS, KEY, DATABASE):
+        for name in (GENESIS, KEY, DATABASE, ADDRESS):
             if (folder / name).exists():
-                unfinished = not (folder / GENESIS).exists()
-                hint = "; it is unfinished and may be removed by hand" if unfinished else ""
+                rows = (folder / DATABASE).exists() or (folder / ADDRESS).exists()
+                whole = rows and (folder / GENESIS).exists()
+                hint = "" if whole else "; it is unfinished and may be removed by hand"
                 raise StateConflict(f"{folder} already holds a ledger ({name} exists){hint}")
         sync_folder(folder.parent)
 
@@ -172,8 +177,29 @@ def prepare(folder: Path) -> None:
 def discard(folder: Path) -> None:
     """Removes what a failed creation left; its ledger never existed."""
     with contextlib.suppress(OSError):
-        for file in (*folder.glob(DATABASE + "*"), folder / KEY, folder / GENESIS):
+        for file in (*folder.glob(DATABASE + "*"), *(folder / name for name in _MADE)):
             file.unlink(missing_ok=True)
+
+
+def write_address(folder: Path, address: str) -> None:
+    """Notes the address of the database; for the owner's eyes if it holds a password.
+
+    CallerError if it is not the address of a PostgreSQL database.
+    """
+    from zkcredit.postgres import check_address, has_password
+
+    check_address(address)
+    write_file(folder / ADDRESS, address.encode() + b"\n", secret=has_password(address))
+
+
+def database(folder: Path) -> Path | str:
+    """Where the rows of the ledger in ``folder`` are: the SQLite file, or an address."""
+    if not (folder / ADDRESS).exists():
+        return folder / DATABASE
+    try:
+        return read_file(folder / ADDRESS).decode().strip()
+    except UnicodeDecodeError:
+        raise MalformedInput(f"{folder / ADDRESS} is not the address of a database") from None
 
 
 def read_genesis(folder: Path) -> Genesis:

@@ -2,7 +2,9 @@
 
 Imported only where a ledger is created: opening one needs no more than the
 statements in :mod:`zkcredit.ledger.store`, and SQLAlchemy is slow to import.
-Every key that comes at random has a table without row numbers, sorted by it.
+Every key that comes at random has a table without row numbers, sorted by it. Rows that
+belong together are written in one transaction, and auditors check that they are there:
+foreign keys would only look that up again for every row.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -27,7 +28,7 @@ METADATA = MetaData()
 COORDINATOR = Table(
     "coordinator",
     METADATA,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     blob("genesis"),
     number("size"),
     blob("frontier"),
@@ -36,25 +37,21 @@ COORDINATOR = Table(
     number("signed_size"),
     blob("signed_root"),
 )
-ENTRIES = Table("entries", METADATA, Column("idx", Integer, primary_key=True), blob("entry"))
+ENTRIES = Table("entries", METADATA, number("idx", primary_key=True), blob("entry"))
 EVIDENCE = Table(
     "evidence",
     METADATA,
-    Column("idx", Integer, ForeignKey("entries.idx"), primary_key=True),
+    number("idx", primary_key=True),
     blob("evidence"),
     blob("memo"),
 )
 REPLIES = Table(
     "replies",
     METADATA,
-    Column("idx", Integer, ForeignKey("entries.idx"), primary_key=True),
+    number("idx", primary_key=True),
     blob("reply"),
 )
-REGISTRATIONS = Table(
-    "registrations",
-    METADATA,
-    Column("idx", Integer, ForeignKey("entries.idx"), primary_key=True),
-)
+REGISTRATIONS = Table("registrations", METADATA, number("idx", primary_key=True))
 
 
 def _unique(name: str, *keys: Column[Any]) -> Table:

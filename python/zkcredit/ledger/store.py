@@ -14,7 +14,6 @@ from zkcredit.database import Database
 from zkcredit.errors import CallerError, MalformedInput, StateConflict
 from zkcredit.ledger.log import EMPTY_ROOT
 
-_PARAMETERS = 500
 _CHUNK = 1024
 _CACHE_KIB = 65_536
 _WAL_PAGES = 4_096
@@ -56,23 +55,28 @@ class Store(Database):
     KIND = "ledger"
     APPLICATION_ID = 0x7A6B6372  # "zkcr"
     VERSION = 2
+    GATE = "coordinator"
     PRAGMAS = (f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_WAL_PAGES}")
 
     @classmethod
-    def create(cls, path: Path | None, genesis: bytes) -> Self:
-        """A new empty database at ``path``, or in memory if None."""
-        store = cls._create(path)
-        with store.write():
+    def create(cls, place: Path | str | None, genesis: bytes) -> Self:
+        """A new empty database: a file, ``postgresql://…``, or in memory if None.
+
+        StateConflict if it exists, CallerError for another address, StoreError.
+        """
+
+        def fill(store: Self) -> None:
             store._run(
-                "INSERT INTO coordinator VALUES (1, ?, 0, x'', ?, 0, 0, ?)",
-                (genesis, EMPTY_ROOT, EMPTY_ROOT),
+                "INSERT INTO coordinator VALUES (1, ?, 0, ?, ?, 0, 0, ?)",
+                (genesis, b"", EMPTY_ROOT, EMPTY_ROOT),
             )
-        return store
+
+        return cls._create(place, fill)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """The database at ``path``; raises StoreError, MalformedInput."""
-        return cls._open(path, read_only=read_only)
+    def open(cls, place: Path | str, *, read_only: bool = False) -> Self:
+        """The database in this file or at this address; raises StoreError, MalformedInput."""
+        return cls._open(place, read_only=read_only)
 
     @staticmethod
     def _create_tables(driver: Any, connection: Any) -> None:
@@ -98,59 +102,52 @@ class Store(Database):
 
     def advance(self, size: int, frontier: bytes, root: bytes, last_timestamp_ms: int) -> None:
         """Moves the head of the log; inside :meth:`write`."""
-        self._connection.execute(
+        self._run(
             "UPDATE coordinator SET size=?, frontier=?, root=?, last_timestamp_ms=?",
             (size, frontier, root, last_timestamp_ms),
         )
 
     def set_signed(self, size: int, root: bytes) -> None:
         """Notes the head that is about to be signed; inside :meth:`write`."""
-        self._connection.execute(
-            "UPDATE coordinator SET signed_size=?, signed_root=?", (size, root)
-        )
+        self._run("UPDATE coordinator SET signed_size=?, signed_root=?", (size, root))
 
     def insert(self, changes: Changes) -> None:
         """Adds the rows of a batch, unique keys sorted; inside :meth:`write`."""
-        self._many("INSERT INTO entries VALUES (?, ?)", changes.entries)
-        self._many("INSERT INTO evidence VALUES (?, ?, ?)", changes.evidence)
-        self._many("INSERT INTO registrations VALUES (?)", changes.registrations)
-        self._unique("statements", 2, changes.statements)
-        self._unique("nullifiers", 3, changes.nullifiers)
-        self._unique("payees", 2, changes.payees)
-        self._unique("opens", 2, changes.opens)
-        self._unique("settled", 2, changes.settled)
-        self._many("INSERT INTO owed VALUES (?, ?, ?, ?, ?)", changes.owed)
+        self._insert("entries", changes.entries)
+        self._insert("evidence", changes.evidence)
+        self._insert("registrations", changes.registrations)
+        self._insert("statements", changes.statements)
+        self._insert("nullifiers", changes.nullifiers)
+        self._insert("payees", changes.payees)
+        self._insert("opens", changes.opens)
+        self._insert("settled", changes.settled)
+        self._insert("owed", changes.owed)
         self._many(
-            "INSERT INTO counts VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET entries = entries + excluded.entries",
+            "INSERT INTO counts VALUES (?, ?, ?, ?) ON CONFLICT (terms, period, kind) "
+            "DO UPDATE SET entries = counts.entries + excluded.entries",
             [(*key, count) for key, count in changes.counts.items()],
         )
         self._many(
-            "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hashes=excluded.hashes",
+            "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (level, number) "
+            "DO UPDATE SET hashes = excluded.hashes",
             [(*key, hashes) for key, hashes in changes.tiles.items()],
         )
         self.insert_requests(changes.requests)
 
     def insert_requests(self, requests: Iterable[tuple[bytes, bytes]]) -> None:
         """Adds (key, fingerprint) of clients' requests; the first stays. Inside :meth:`write`."""
-        self._many("INSERT INTO requests VALUES (?, ?) ON CONFLICT DO NOTHING", sorted(requests))
+        self._driver.insert("requests", sorted(requests))
 
-    def _unique(self, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        marks = ", ".join("?" * columns)
-        sql = f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
-        if self._many(sql, sorted(rows)) != len(rows):
+    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Adds rows in the order of their keys, which must all be new."""
+        if self._driver.insert(table, sorted(rows)) != len(rows):
             raise StateConflict(f"a key of this batch is in {table} already; nothing was changed")
 
     def lookup(self, table: str, key: str, values: Iterable[Any]) -> list[Any]:
         """All rows of ``table`` whose column ``key`` is one of ``values``."""
         wanted = sorted(set(values))
-        found: list[Any] = []
-        for start in range(0, len(wanted), _PARAMETERS):
-            part = wanted[start : start + _PARAMETERS]
-            marks = ", ".join("?" * len(part))
-            sql = f"SELECT * FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
-            found += self._rows(sql, part)
-        return found
+        with self._mapped("reading the ledger database"):
+            return self._driver.lookup(table, key, wanted)
 
     def find(self, table: str, **keys: Any) -> int | None:
         """Entry index stored under the given key columns, None if there is none."""
@@ -239,7 +236,7 @@ class Store(Database):
         """Number of entries of these kinds."""
         marks = ", ".join("?" * len(kinds))
         sql = f"SELECT SUM(entries) FROM counts WHERE kind IN ({marks})"  # noqa: S608
-        return self._value(sql, [int(kind) for kind in kinds]) or 0
+        return int(self._value(sql, [int(kind) for kind in kinds]) or 0)
 
     def unanswered(self, issuer: int, limit: int) -> list[int]:
         """Oldest entries that await the reply of the issuer registered at entry ``issuer``."""
@@ -250,7 +247,8 @@ class Store(Database):
 
     def owed_bundles(self, width: int) -> set[int]:
         """Entry number divided by ``width``, of all entries that await a reply."""
-        return {row[0] for row in self._rows("SELECT DISTINCT idx / ? FROM owed", (width,))}
+        rows = self._rows("SELECT DISTINCT idx - idx % ? FROM owed", (width,))
+        return {row[0] // width for row in rows}
 
     def first_due_ms(self, issuer: int) -> int | None:
         """When the first public signature owed by this issuer is or was due."""
@@ -268,15 +266,15 @@ class Store(Database):
 
     def insert_replies(self, replies: Sequence[tuple[int, bytes]]) -> None:
         """Adds replies and strikes them off what is owed; inside :meth:`write`."""
-        self._unique("replies", 2, replies)
+        self._insert("replies", replies)
 
     def strike_owed(self, keys: Sequence[tuple[int, int, int, int]]) -> None:
         """Removes (issuer, public, due_ms, entry) from what is owed; inside :meth:`write`."""
-        self._many("DELETE FROM owed WHERE issuer=? AND public=? AND due_ms=? AND idx=?", keys)
+        self._driver.delete("owed", ("issuer", "public", "due_ms", "idx"), keys)
 
 
 def _i64(index: int) -> int:
-    """``index`` as SQLite can hold it; CallerError for what no entry can have."""
+    """``index`` as a database can hold it; CallerError for what no entry can have."""
     if not 0 <= index < 1 << 63:
         raise CallerError(f"{index} is not the index of an entry")
     return index
