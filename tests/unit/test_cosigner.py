@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.support.cosignerkit import NOW_S, Forger, cosigner_of, publish
 from tests.support.ledgerkit import Clock, World, payee_key, stub_engine, tag
+from tlog_scales.backend import make_backend
+from tlog_scales.reader import TilesReader
+from tlog_scales.signing import Vkey, VkeySet
 
 from zkcredit import digests
 from zkcredit.cosigner import Cosigner
@@ -61,6 +64,21 @@ def test_a_cosigner_follows_and_signs(world: World, cosigner: Cosigner, tmp_path
     index = world.submit(world.settlement(claims[:3])).index
     cosigner.follow(publish(world.ledger, tmp_path / "public"))
     assert mirror.claim_settled_by(claims[1][0]) == index
+
+
+def test_another_programs_client_verifies_the_cosignatures(
+    world: World, cosigner: Cosigner, tmp_path: Path
+) -> None:
+    """Both types of keys, from the file that the cosigner hands out."""
+    public = tmp_path / "public"
+    cosigner.follow(publish(world.ledger, public))
+    shutil.copy(tmp_path / "cosigner/checkpoint", public / "checkpoint")
+    head = TilesReader(make_backend(str(public))).get_checkpoint()
+    own = [key for role in (Role.RULES, Role.WITNESS) for key in cosigner.keys.public(role)]
+    for key in (*world.ledger.verifier_keys, *own):
+        assert len(VkeySet(Vkey.from_string(key.encode())).verify(head.signatures, head)) == 1
+    for key in cosigner.keys.public(Role.VOIDS):
+        assert not VkeySet(Vkey.from_string(key.encode())).verify(head.signatures, head)
 
 
 def test_what_was_followed_survives_closing(world: World, tmp_path: Path) -> None:
