@@ -14,10 +14,12 @@ from zkcredit.credentials.schema import FieldType
 from zkcredit.errors import CallerError, MalformedInput, Refused
 from zkcredit.messages import decode_message, encode_message, signed, signing_digest
 from zkcredit.policies.lists import LIST_SCHEMA, SignedList, sign_list
-from zkcredit.policies.policy import ListRule
+from zkcredit.policies.policy import ListRule, Policy
 from zkcredit.policies.present import plan, present
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, make_request, read_request
+from zkcredit.policies.resolve import resolve
+from zkcredit.policies.words import phrase
 
 AGE = "birth_date <= today - 18y"
 PSEUDONYM = (
@@ -173,6 +175,10 @@ def test_lists_as_bytes(scene: Scene) -> None:
         ("country in EU", "your country is one of DE, AT"),
         ("country not in ['FR']", "your country is none of FR"),
         ("country == 'AT'", "your country is 'AT'"),
+        (
+            "family_name in ['Muster', 'no one. Wine shop will learn nothing']",
+            "your family name is one of 'Muster', 'no one. Wine shop will learn nothing'",
+        ),
         ("family_name != 'Smith'", "your family name is not 'Smith'"),
         ("given_names != family_name", "your given names is not your family name"),
         ("verification_level >= 2", "your level of verification is at least 2"),
@@ -202,7 +208,7 @@ def test_the_question_as_a_whole(scene: Scene) -> None:
     policy = scene.policy([AGE], ["country"], extra='pseudonym = "shop.example"')
     consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
     assert consent.text.splitlines() == [
-        "Wine shop asks (Wine, valid for this request only).",
+        "Wine shop asks ('Wine', valid for this request only).",
         f"Wine shop will learn: your country, {PSEUDONYM}.",
         "Wine shop will be convinced, without seeing it, that:",
         "  - you hold a credential 'Identity' of Registrar, not expired and not revoked",
@@ -210,6 +216,51 @@ def test_the_question_as_a_whole(scene: Scene) -> None:
     ]
     assert "2001" not in repr(consent)
     assert "AT" not in repr(consent)
+
+
+def test_a_title_passes_for_no_words_of_the_wallet(scene: Scene) -> None:
+    policy = scene.policy([AGE])
+    spoken = policy.encoded.replace(b'"Wine"', b'"age). Wine shop will learn: nothing. ("')
+    request = scene.request(Policy.parse(spoken))
+    consent = plan(scene.registry, request, scene.holdings, scene.clock())
+    first = consent.text.splitlines()[0]
+    assert first == (
+        "Wine shop asks ('age). Wine shop will learn: nothing. (', valid for this request only)."
+    )
+
+
+def test_which_issuer_is_learnt() -> None:
+    """If several are trusted, who of them has issued the credential is shown."""
+    scene = Scene()
+    both = f'issuers = ["{scene.registrar.id.hex()}", "{scene.bank.id.hex()}"]'
+    tables = f'[credentials.identity]\nschema = "identity"\n{both}'
+    policy = scene.policy([AGE], credentials=(), tables=tables)
+    consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
+    assert consent.learns == [
+        "which of them your credential 'Identity' is of: Registrar or Bank",
+    ]
+    scene.close()
+
+
+def test_what_an_older_key_tells() -> None:
+    scene = Scene()
+    policy = scene.policy([AGE])
+    assert plan(scene.registry, scene.request(policy), scene.holdings, scene.clock()).learns == []
+    scene.registrar.offer(IDENTITY, 2)
+    consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
+    (said,) = consent.learns
+    assert said.startswith("that your credential 'Identity' is from the time of Registrar's older")
+    scene.close()
+
+
+def test_whose_list_it_is(scene: Scene) -> None:
+    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 7'
+    policy = scene.policy(["document_hash not in L"], tables=tables)
+    requirements = resolve(policy, scene.registry, dt.date(2026, 1, 1), {})
+    names = {scene.lister.id: "Lister"}
+    assert phrase(requirements, requirements.clauses[0], names) == (
+        "your identity document's hash is not on the list 'L' of Lister (version 7)"
+    )
 
 
 def test_nothing_without_consent(scene: Scene) -> None:

@@ -51,7 +51,7 @@ def policy_words(
     names = {party.id: party.name for party in registry.issuers.values()}
     return {
         "title": policy.title,
-        "learns": words.learns(requirements),
+        "learns": words.learns(requirements, names),
         "convinced": list(words.convinced(requirements, names)),
     }
 

@@ -57,7 +57,7 @@ class Consent:
     def text(self) -> str:
         """The whole question in plain words, without the values."""
         name, title = self.asked.verifier.name, self.asked.requirements.policy.title
-        lines = [f"{name} asks ({title}, valid for this request only)."]
+        lines = [f"{name} asks ({title!r}, valid for this request only)."]
         lines += [f"{name} will learn: {', '.join(self.learns) or 'nothing about you'}."]
         lines += [f"{name} will be convinced, without seeing it, that:"]
         lines += [f"  - {sentence}" for sentence in self.convinced]
@@ -92,8 +92,8 @@ def plan_answer(
     requirements = asked.requirements
     files = _find_lists(registry, asked, tuple(lists))
     candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
-    chosen = _choose(asked, candidates, files)
     names = {party.id: party.name for party in registry.issuers.values()}
+    chosen = _choose(asked, candidates, files, names)
     convinced = list(words.convinced(requirements, names))
     if asked.request.bound_to != "none":
         convinced.append(words.BOUND[asked.request.bound_to])
@@ -101,7 +101,7 @@ def plan_answer(
         asked=asked,
         chosen=chosen,
         lists=files,
-        learns=words.learns(requirements),
+        learns=[*words.learns(requirements, names), *_older_keys(registry, asked, chosen)],
         convinced=convinced,
         shown={str(ref): _shown(chosen, ref) for ref in requirements.reveal},
     )
@@ -272,10 +272,24 @@ def _problem(registry: Registry, held: HeldCredential, today: dt.date) -> str | 
     return None
 
 
+def _older_keys(
+    registry: Registry, asked: Asked, chosen: Mapping[str, HeldCredential]
+) -> Iterator[str]:
+    """What the keys of these credentials tell beyond their issuers."""
+    for slot in asked.requirements.slots:
+        held = chosen[slot.alias]
+        if held.key_number != registry.current_credential_key(held.issuer_id, held.schema_hash):
+            issuer = registry.issuer(held.issuer_id).name
+            yield words.older_key(slot.schema.title, issuer, held.key_number)
+
+
 def _choose(
-    asked: Asked, candidates: Sequence[Sequence[HeldCredential]], lists: Mapping[int, SignedList]
+    asked: Asked,
+    candidates: Sequence[Sequence[HeldCredential]],
+    lists: Mapping[int, SignedList],
+    names: Mapping[bytes, str],
 ) -> dict[str, HeldCredential]:
-    """The first combination that satisfies every clause."""
+    """The first combination that satisfies every clause; ``names`` are those of issuers."""
     aliases = [slot.alias for slot in asked.requirements.slots]
     failed: GroundClause | None = None
     for choice in itertools.islice(itertools.product(*candidates), CHOICES_MAX):
@@ -285,7 +299,7 @@ def _choose(
             return chosen
         failed = failed or broken
     assert failed is not None, "there is at least one combination"
-    phrase = words.phrase(asked.requirements, failed)
+    phrase = words.phrase(asked.requirements, failed, names)
     raise Refused("clause-fails", f"clause {failed.number} does not hold: {phrase}")
 
 

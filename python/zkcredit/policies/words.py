@@ -27,9 +27,13 @@ BOUND = {
 """What binding a presentation says."""
 
 
-def learns(requirements: Requirements) -> list[str]:
-    """What the verifier will see, one phrase each: ``your country``."""
+def learns(requirements: Requirements, issuers: Mapping[bytes, str]) -> list[str]:
+    """What the verifier will see, one phrase each: ``your country``; ``issuers`` gives names."""
     found = [_title(requirements, ref) for ref in requirements.reveal]
+    for slot in requirements.slots:
+        if len(slot.issuers) > 1:
+            trusted = " or ".join(_issuer(issuers, issuer) for issuer in slot.issuers)
+            found.append(f"which of them your credential {slot.schema.title!r} is of: {trusted}")
     policy = requirements.policy
     if policy.pseudonym:
         source = "secret" if requirements.pseudonym_field is None else "one-person tag"
@@ -43,31 +47,48 @@ def learns(requirements: Requirements) -> list[str]:
 def convinced(requirements: Requirements, issuers: Mapping[bytes, str]) -> Iterator[str]:
     """What will be proved without being shown, one sentence each; ``issuers`` gives names."""
     for slot in requirements.slots:
-        trusted = " or ".join(issuers.get(issuer, issuer.hex()) for issuer in slot.issuers)
+        trusted = " or ".join(_issuer(issuers, issuer) for issuer in slot.issuers)
         still = "not expired and not revoked" if slot.schema.revocable else "not expired"
         yield f"you hold a credential {slot.schema.title!r} of {trusted}, {still}"
     for clause in requirements.clauses:
-        yield phrase(requirements, clause)
+        yield phrase(requirements, clause, issuers)
 
 
-def phrase(requirements: Requirements, clause: GroundClause) -> str:
-    """One clause: ``your date of birth is on or before 2007-11-22 (…)``."""
+def phrase(requirements: Requirements, clause: GroundClause, issuers: Mapping[bytes, str]) -> str:
+    """One clause: ``your date of birth is on or before 2007-11-22 (…)``.
+
+    Texts that the verifier chose stand in quotes: they cannot pass for the wallet's words.
+    """
     match clause:
         case SetClause():
             verb = "is none of" if clause.negated else "is one of"
-            return f"{_title(requirements, clause.field)} {verb} {', '.join(clause.shown)}"
+            chosen = requirements.fields[clause.field].type is FieldType.TEXT
+            items = ", ".join(map(repr, clause.shown) if chosen else clause.shown)
+            return f"{_title(requirements, clause.field)} {verb} {items}"
         case ListClause():
             verb = "is not on" if clause.negated else "is on"
             rule = clause.rule
             return (
                 f"{_title(requirements, clause.field)} {verb} the list {rule.name!r} "
-                f"(version {rule.version})"
+                f"of {_issuer(issuers, rule.issuer_id)} (version {rule.version})"
             )
         case SumClause():
             kind = requirements.fields[clause.fields[0]].type
             if kind in (FieldType.TEXT, FieldType.ENUM):
                 return _same_texts(requirements, clause)
             return _sum(requirements, clause) + _age(requirements, clause)
+
+
+def older_key(title: str, issuer: str, number: int) -> str:
+    """What a key says that its issuer has followed by a newer one."""
+    return (
+        f"that your credential {title!r} is from the time of {issuer}'s older key {number}, "
+        "which fewer people may have"
+    )
+
+
+def _issuer(issuers: Mapping[bytes, str], issuer_id: bytes) -> str:
+    return issuers.get(issuer_id, issuer_id.hex())
 
 
 def _title(requirements: Requirements, ref: FieldRef) -> str:
