@@ -242,23 +242,22 @@ def issue(
     message = read_message(request, CredentialRequest)
     if (history is None) == (not values):
         raise CallerError("give the values with --value, or --history ACCOUNT")
+    known = None if history is None else _history(session, message.schema_hash, history)
     with issuer_on_ledger(session) as (issuer, ledger):
         wanted = ledger.registry.schema(message.schema_hash).schema
-        if history is None:
-            content = read_values(wanted, values)
-        else:
-            content = _history(session, wanted, history)
+        content = read_values(wanted, values) if known is None else known
         reply = issuer.issue(ledger, message, content, expires)
     session.output.note(f"Credential {reply.handle} ({wanted.title}), valid until {expires}.")
     write_message(session.output, target, reply, "For the holder: `wallet credential take {file}`.")
 
 
-def _history(session: Session, wanted: Schema, account: int) -> dict[str, Any]:
+def _history(session: Session, schema_hash: bytes, account: int) -> dict[str, Any]:
+    """What a lender knows of an account, while nobody else holds its vault."""
     from zkcredit.cli.lender_desk import open_lender
     from zkcredit.credentials.builtin import CREDIT_HISTORY
 
-    if wanted.hash != CREDIT_HISTORY.hash:
-        raise CallerError(f"--history is for {CREDIT_HISTORY.name}, the request for {wanted.name}")
+    if schema_hash != CREDIT_HISTORY.hash:
+        raise CallerError(f"--history is for requests for a {CREDIT_HISTORY.name}")
     with open_lender(session) as lender:
         return dict(lender.credit_history(account))
 

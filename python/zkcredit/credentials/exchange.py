@@ -140,8 +140,8 @@ def read_credential(data: bytes, registry: Registry) -> HeldCredential:
     texts = [_text(slot) for slot in part.payloads[2:]]
     return HeldCredential(
         number=0,
-        ledger_id=header.ledger,
-        issuer_id=header.issuer,
+        ledger_id=bytes(header.ledger),
+        issuer_id=bytes(header.issuer),
         encoded_schema=schema.encode(),
         key_number=header.key,
         ordinal=header.ordinal,
