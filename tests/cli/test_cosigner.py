@@ -205,3 +205,30 @@ def test_following_without_a_port_ends_on_ctrl_c(published: World) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_members_on_the_log(published: World) -> None:
+    """Named by the operator, replaced by a quorum of themselves."""
+    world, keys = published, rules_keys(published)
+    assert world.get("op", "ledger", "members") == {"members": []}
+    assert "Nobody" in world.do("op", "ledger", "members").out
+    assert world.run("op", "ledger", "policy", "--from-log").code == 2
+    first = world.get("op", "ledger", "members", *keys)
+    assert (first["number"], first["threshold"], first["members"]) == (1, 3, keys)
+    assert world.run("op", "ledger", "members", *keys).code == 2
+    policy = world.do("op", "ledger", "policy", "--from-log").out
+    assert Policy.parse(policy).groups[0].threshold == 3
+    world.do("ann", "ledger", "members", *keys[:3], "-o", "change")
+    submit = ["ledger", "members", "--submit", "change"]
+    for number, name in enumerate(MEMBERS[:3], 1):
+        found = world.get(name, "cosigner", "approve", "change", "-o", f"{name}.approval")
+        assert found["members"] == keys[:3]
+        submit += ["--approval", f"{name}.approval"]
+        result = world.run("ann", *submit, "--json")
+        assert result.code == (0 if number == 3 else 3)
+    assert result.json["number"] == 2
+    assert "3 of 3" in world.do("ann", "ledger", "members").out
+    assert world.run("ann", *submit).code == 0  # the same again gives the same answer
+    show = world.get("op", "ledger", "show", str(result.json["index"]))
+    assert show["kind"] == "members"
+    assert "members" in world.do("op", "ledger", "show", str(result.json["index"])).out

@@ -11,7 +11,7 @@ import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session, uninterrupted
-from zkcredit.cli.files import read_genesis_file, write_bytes
+from zkcredit.cli.files import output_option, read_genesis_file, write_bytes
 from zkcredit.cli.output import describe_error, plain, progress, utc
 from zkcredit.clock import system_clock
 from zkcredit.errors import ZkCreditError
@@ -134,6 +134,30 @@ def show(session: Session) -> None:
         ]
     )
     _print_voids(session, voids)
+
+
+@group.add("approve", example="$ zkcredit cosigner approve change -o a.approval")
+@click.argument("file")
+@output_option("Where the approval goes (- is standard output).")
+@pass_session
+def approve(session: Session, file: str, target: str) -> None:
+    """Agree to new members, as one of the present ones.
+
+    FILE is a proposal of `ledger members -o`. Look at what it names first: this command
+    shows it and signs.
+    """
+    from zkcredit.cli.ledger_members import described, print_members, read_proposal
+    from zkcredit.cosigner.keys import Role
+    from zkcredit.cosigner.members import approve as sign
+    from zkcredit.ledger.note import b64encode
+
+    statement = read_proposal(file)
+    with _open(session) as cosigner:
+        signature = sign(cosigner.keys, cosigner.mirror.ledger_id, statement)
+        key = cosigner.keys.public(Role.RULES)[0].encode()
+    write_bytes(target, f"{key} {b64encode(signature)}\n".encode())
+    if target != "-" and not session.output.data({"file": target, **described(statement)}):
+        print_members(session, statement)
 
 
 def _voids(voids: list[Void]) -> list[dict[str, Any]]:

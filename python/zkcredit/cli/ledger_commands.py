@@ -132,6 +132,8 @@ def _show_entry(session: Session, ledger: AnyLedger, index: int) -> None:
     for name, value in statement.items():
         if name == "claims":
             value = ", ".join(str(claim) for claim, _ in value)  # noqa: PLW2901
+        if name == "members":
+            value = ", ".join(member.name for member in value)  # noqa: PLW2901
         pairs.append((name, value.hex() if isinstance(value, bytes) else value))
     pairs.append(("on the log", f"{found['entry_bytes']} bytes"))
     pairs.append(("beside it", f"{len(evidence)} bytes of evidence, {len(memo)} of memo"))

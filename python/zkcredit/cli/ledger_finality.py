@@ -15,6 +15,9 @@ from zkcredit.cli.params import COUNT, INDEX
 from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkcredit.ledger.genesis import Genesis
     from zkcredit.ledger.quorum import Policy, Verdict
 
 NOT_FINAL = 1
@@ -131,33 +134,28 @@ def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
     "policy",
     example="$ zkcredit ledger policy a.example/rules-v1+…,https://a.example … -o bank.policy",
 )
-@click.argument("members", nargs=-1, required=True)
+@click.argument("members", nargs=-1)
+@click.option("--from-log", is_flag=True, help="The members and threshold that the log names.")
 @click.option("--threshold", type=COUNT, help="Cosignatures needed [two thirds and one more].")
 @click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
 @output_option("Where the policy goes (- is standard output).")
 @pass_session
 def policy_command(
-    session: Session,
-    members: tuple[str, ...],
-    threshold: int | None,
-    genesis: str | None,
-    target: str,
+    session: Session, /, members: tuple[str, ...], target: str, **options: Any
 ) -> None:
     """Write a policy (C2SP tlog-policy): whose cosignatures make an entry final.
 
     Each of MEMBERS is a verifier key, or one and the address of its cosigner behind a
     comma. By default ⌊2n/3⌋ + 1 of n must have signed.
     """
-    from zkcredit.ledger.note import VerifierKey
-    from zkcredit.ledger.quorum import Party, Policy
-
-    parties = []
-    for member in members:
-        text, comma, url = member.partition(",")
-        key = VerifierKey.decode(text)
-        parties.append(Party(key.name, key, url if comma else None))
-    known = read_genesis_file(genesis) if genesis else session.genesis()
-    policy = Policy.of_members(known.log_keys, parties, threshold)
+    threshold, genesis = options["threshold"], options["genesis"]
+    if options["from_log"] == bool(members) or (options["from_log"] and (threshold or genesis)):
+        raise CallerError("give either MEMBERS or --from-log")
+    if options["from_log"]:
+        policy = _policy_of_log(session)
+    else:
+        known = read_genesis_file(genesis) if genesis else session.genesis()
+        policy = _policy_of(known, members, threshold)
     text = policy.encode()
     for warning in policy.warnings():
         session.output.note(f"Policy: {warning}.")
@@ -166,6 +164,28 @@ def policy_command(
     write_bytes(target, text.encode())
     if target != "-":
         session.output.data({"file": target, "warnings": policy.warnings()})
+
+
+def _policy_of(genesis: Genesis, members: Sequence[str], threshold: int | None) -> Policy:
+    from zkcredit.ledger.note import VerifierKey
+    from zkcredit.ledger.quorum import Party, Policy
+
+    parties = []
+    for member in members:
+        text, comma, url = member.partition(",")
+        key = VerifierKey.decode(text)
+        parties.append(Party(key.name, key, url if comma else None))
+    return Policy.of_members(genesis.log_keys, parties, threshold)
+
+
+def _policy_of_log(session: Session) -> Policy:
+    from zkcredit.cosigner.members import policy_of
+
+    with session.ledger(read_only=True) as ledger:
+        members = ledger.registry.members
+        if members is None:
+            raise CallerError("no members are named on the log: see `ledger members`")
+        return policy_of(ledger.genesis, members)
 
 
 @group.add("cosign", example="$ zkcredit ledger cosign /srv/www/ledger --policy bank.policy")

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,11 @@ def utc(timestamp_ms: int | None) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Ready for JSON: bytes as hexadecimal, tuples as lists."""
+    """Ready for JSON: bytes as hexadecimal, tuples as lists, dataclasses by their fields."""
     if isinstance(value, bytes):
         return value.hex()
+    if is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):

@@ -30,6 +30,11 @@ def member(key: VerifierKey) -> Member:
     return Member(key.name, key.key)
 
 
+def verifier_key(item: Member) -> VerifierKey:
+    """The key by which a member cosigns."""
+    return VerifierKey(item.name, item.key, KeyKind.ED25519_COSIGNATURE)
+
+
 def propose(
     current: MembersStatement | None, members: Sequence[Member], threshold: int | None = None
 ) -> MembersStatement:
@@ -72,8 +77,6 @@ def policy_of(
     """The policy that the log itself states; ``addresses`` are URLs by name of the key."""
     urls = {} if addresses is None else addresses
     parties = [
-        Party(item.name, VerifierKey(item.name, item.key, KeyKind.ED25519_COSIGNATURE),
-              urls.get(item.name))
-        for item in members.members
-    ]  # fmt: skip
+        Party(item.name, verifier_key(item), urls.get(item.name)) for item in members.members
+    ]
     return Policy.of_members(genesis.log_keys, parties, members.threshold)
