@@ -229,6 +229,7 @@ class World:
             rho=bytes(invoice.rho),
             payee=invoice.payee if payee is None else payee,
             invoice_hash=hashlib.sha256(invoice.nonce).digest(),
+            merchant_id=bytes(invoice.merchant_id),
             not_after_ms=invoice.not_after_ms,
             plan=1,
             label="goods",
