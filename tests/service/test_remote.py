@@ -15,7 +15,14 @@ from kit import PLAIN, Clock, World, seed
 from servicekit import Running, serving
 
 from zkcredit.entries import SpendStatement
-from zkcredit.errors import CallerError, CheckFailed, Refused, StateConflict, StoreError
+from zkcredit.errors import (
+    CallerError,
+    CheckFailed,
+    MalformedInput,
+    Refused,
+    StateConflict,
+    StoreError,
+)
 from zkcredit.ledger import Operator
 from zkcredit.lender import Lender
 from zkcredit.merchant import Merchant
@@ -200,6 +207,24 @@ def test_a_receipt_for_another_entry(
     monkeypatch.setattr(ledger._client, "post", lie)
     with pytest.raises(CheckFailed, match="holds something else"):
         wallet.pay(ledger, 1, world.invoice(10))
+
+
+def test_attachments_and_a_damaged_attachment(
+    world: World, ledger: RemoteLedger, folder: Path
+) -> None:
+    from zkcredit.hashing import blake3
+
+    with pytest.raises(Refused, match="unknown-attachment"):
+        ledger.attach(b"a file that nothing names")
+    data = b"a list"
+    (folder / "published/attachments").mkdir()
+    place = folder / "published/attachments" / blake3(data).hex()
+    place.write_bytes(data)
+    assert ledger.attachment(blake3(data)) == data
+    place.write_bytes(b"another")
+    with pytest.raises(MalformedInput, match="not the one of this name"):
+        ledger.attachment(blake3(data))
+    assert ledger.attachment(bytes(32)) is None
 
 
 def test_an_operator_that_slips_in_an_entry(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -95,6 +97,30 @@ def test_a_refused_request_leaves_its_key_free(world: World, running: Running) -
     bad = Submission(spend.statement, b"\1" * len(spend.evidence), spend.memo)
     check_problem(running.submit(bad, "mine"), "bad-proof", "bad-proof")
     assert running.submit(spend, "mine").status_code == 201
+
+
+def test_two_requests_with_one_key_at_once(
+    world: World, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spend = world.prove(world.spend("a"))
+    started, go_on = threading.Event(), threading.Event()
+    ledger = running.service.context.ledger
+    plain = ledger.submit_many
+
+    def slowly(*arguments: Any) -> Any:
+        started.set()
+        assert go_on.wait(20)
+        return plain(*arguments)
+
+    monkeypatch.setattr(ledger, "submit_many", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(running.submit, spend, "same")
+        assert started.wait(20)
+        second = running.submit(spend, "same")
+        go_on.set()
+        check_problem(second, "idempotency-key-in-use", "idempotency-key-in-use")
+        assert first.result().status_code == 201
+    assert running.submit(spend, "same").status_code == 200
 
 
 def test_a_race_of_one_key(world: World, running: Running) -> None:

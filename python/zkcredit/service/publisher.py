@@ -8,6 +8,7 @@ told is accepted, it finds on the log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,22 +53,17 @@ class Publisher:
     async def run(self) -> None:
         """Publishes until :meth:`close`; a failure is reported and tried again."""
         while not self._closing:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
             self._wanted.clear()
-            try:
-                await self._publish()
-            except ZkCreditError as error:
-                self._metrics.publish_failures.inc()
-                self._log.write("publish-failed", code=error.code)
+            if not await self._try_publish():
                 await asyncio.sleep(self._interval_s)
             await asyncio.sleep(_GAP_S)
+        await self._try_publish()
 
     async def close(self) -> None:
-        """Ends :meth:`run` after one publication more."""
+        """Has :meth:`run` publish once more and end."""
         self._closing = True
         self._wanted.set()
 
@@ -81,6 +77,15 @@ class Publisher:
                 await self._changed.wait_for(lambda: self._published >= size)
         except TimeoutError:
             self._log.write("publish-late")
+
+    async def _try_publish(self) -> bool:
+        try:
+            await self._publish()
+        except ZkCreditError as error:
+            self._metrics.publish_failures.inc()
+            self._log.write("publish-failed", code=error.code)
+            return False
+        return True
 
     async def _publish(self) -> None:
         started = time.perf_counter()
