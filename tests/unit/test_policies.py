@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -133,6 +134,24 @@ def test_signed_lists(scene: Scene) -> None:
             scene.check(outside, lists=[ours])
         with refused("no-list"):
             scene.check(inside)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_list_that_is_not_signed_where_the_holder_stands(scene: Scene, *, gaps: bool) -> None:
+    """Whether such a proof fails would tell a verifier where on the list the holder is."""
+    field = IDENTITY.field("document_hash")
+    rule = ListRule(scene.lister.id, "L", 1)
+    key, ledger = scene.lister.key(LIST_SCHEMA), scene.ledger.ledger_id
+    texts = ["A", "B", "C", *([] if gaps else ["P1234567"])]
+    items = [field.scalar(text) for text in texts]
+    good = sign_list(key, ledger, rule, FieldType.TEXT, items, key_number=1, gaps=gaps)
+    turned = replace(good, signatures=(*good.signatures[1:], good.signatures[0]))
+    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
+    clause = f"document_hash {'not ' if gaps else ''}in L"
+    request = scene.request(scene.policy([clause], tables=tables))
+    scene.present(request, lists=[good])
+    with refused("bad-list"):
+        plan(scene.registry, request, scene.holdings, scene.clock(), [turned])
 
 
 def test_lists_as_bytes(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from zkcredit import digests
 from zkcredit.codec import Reader, Writer
 from zkcredit.credentials.schema import Field, FieldType, Schema
-from zkcredit.errors import CallerError, MalformedInput, Refused
+from zkcredit.errors import CallerError, MalformedInput
 from zkcredit.policies.clauses import list_bounds, to_scalar
 from zkcredit.policies.policy import ListRule
 
@@ -131,12 +131,6 @@ def sign_list(
     wanted = [[to_scalar(x) for x in _messages(unsigned, place)] for place in places]
     signatures = tuple(key.sign_messages(unsigned.header, wanted))
     return SignedList(ledger_id, rule, kind, key_number, gaps, ordered, signatures)
-
-
-def check_list(signed: SignedList, ledger_id: bytes, rule: ListRule, kind: FieldType) -> None:
-    """Refused ``wrong-list`` unless the file is the list that a clause means."""
-    if (signed.ledger_id, signed.rule, signed.type) != (ledger_id, rule, kind):
-        raise Refused("wrong-list", f"this is not version {rule.version} of the list {rule.name!r}")
 
 
 def _messages(signed: SignedList, place: int) -> list[int]:

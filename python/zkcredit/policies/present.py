@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zkcredit.errors import CallerError, Refused
+from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused
 from zkcredit.policies import words
-from zkcredit.policies.clauses import EXPIRY_BITS, FieldRef, GroundClause, ListClause
+from zkcredit.policies.clauses import (
+    EXPIRY_BITS,
+    FieldRef,
+    GroundClause,
+    ListClause,
+    to_scalar,
+)
 from zkcredit.policies.lists import SignedList
 from zkcredit.policies.presentation import (
     CredentialUse,
     Presentation,
     labels,
+    list_key,
     presentation_context,
     signing_keys,
 )
@@ -74,8 +81,9 @@ def plan(
     """Which credentials answer the request and what they would show; proves nothing yet.
 
     Refused as in :func:`~zkcredit.policies.request.read_request`, ``wrong-date``,
-    ``no-credential`` with what is wrong with those at hand, ``no-list``, or ``clause-fails``
-    with the clause in words: for the holder's eyes, not for the verifier's.
+    ``no-credential`` with what is wrong with those at hand, ``no-list``, ``bad-list`` for a
+    list that is not signed where it is needed, or ``clause-fails`` with the clause in
+    words: for the holder's eyes, not for the verifier's.
     """
     asked = read_request(registry, request, now_ms)
     check_date(asked, now_ms)
@@ -94,6 +102,7 @@ def plan_answer(
     candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
     names = {party.id: party.name for party in registry.issuers.values()}
     chosen = _choose(asked, candidates, files, names)
+    _check_lists(registry, asked, chosen, files)
     convinced = list(words.convinced(requirements, names))
     if asked.request.bound_to != "none":
         convinced.append(words.BOUND[asked.request.bound_to])
@@ -270,6 +279,37 @@ def _problem(registry: Registry, held: HeldCredential, today: dt.date) -> str | 
         if held.gap is None or held.gap.epoch != key.epoch:
             return "is not proved unrevoked in this epoch: refresh it"
     return None
+
+
+def _check_lists(
+    registry: Registry,
+    asked: Asked,
+    chosen: Mapping[str, HeldCredential],
+    lists: Mapping[int, SignedList],
+) -> None:
+    """Refused ``bad-list`` unless what a list says of these credentials is signed.
+
+    Otherwise the verifier would find out, and learn where on the list the holder is.
+    """
+    from zkcredit._native import verify_messages
+
+    values = _values(chosen)
+    for clause in asked.requirements.clauses:
+        if not isinstance(clause, ListClause):
+            continue
+        signed = lists[clause.number]
+        found = signed.messages_for(values[clause.field])
+        assert found is not None, "chosen so that every clause holds"
+        messages, signature = found
+        key = list_key(registry, clause, signed.key_number)
+        try:
+            verify_messages(key, signed.header, [to_scalar(x) for x in messages], signature)
+        except (ProofRefused, MalformedInput):
+            raise Refused(
+                "bad-list",
+                f"the list {signed.rule.name!r} has a wrong signature where your value stands: "
+                "do not use it, and tell who relies on it",
+            ) from None
 
 
 def _older_keys(
