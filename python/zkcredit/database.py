@@ -63,6 +63,10 @@ class Driver(Protocol):
         """Begins a transaction as the only writer: ``gate`` is the one-row table to lock."""
         ...
 
+    def begin_snapshot(self) -> None:
+        """Begins a transaction that only reads, all of it from one moment."""
+        ...
+
     def commit(self) -> None:
         """Makes the transaction durable."""
         ...
@@ -93,6 +97,10 @@ class Driver(Protocol):
 
     def lookup(self, table: str, key: str, values: Sequence[Any]) -> list[Any]:
         """All rows whose column ``key`` is one of ``values``."""
+        ...
+
+    def damage(self) -> list[str]:
+        """What the database's own check of its storage finds, where it has one."""
         ...
 
     def translate(self, error: Exception, what: str) -> ZkCreditError:
@@ -244,6 +252,21 @@ class Database:
             time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311  (spreads rivals)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         raise AssertionError
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is of one moment, whatever others commit meanwhile."""
+        with self._mapped(f"reading the {self.KIND} database"):
+            self._driver.begin_snapshot()
+            try:
+                yield
+            finally:
+                self._driver.rollback()
+
+    def damage(self) -> list[str]:
+        """What the database's own check of its storage finds, where it has one."""
+        with self._mapped(f"checking the {self.KIND} database"):
+            return self._driver.damage()
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._mapped(f"reading the {self.KIND} database"):

@@ -59,6 +59,14 @@ class Postgres:
             connect_timeout=_CONNECT_TIMEOUT_S,
             application_name=f"zkcredit {self._kind}",
         )
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up(self, connection: Any) -> None:
         for name, value in (
             ("lock_timeout", f"{self._timeout_s * 1000:.0f}ms"),
             # A writer that is cut off must not keep everybody else out.
@@ -70,11 +78,9 @@ class Postgres:
             "SELECT current_setting('fsync', true), current_setting('synchronous_commit', true)"
         ).fetchone()
         if durable == "off":
-            connection.close()
             raise StoreError("the database server runs with fsync=off: what it accepts may be lost")
         if commit == "off":
             connection.execute("SET synchronous_commit TO on")
-        return connection
 
     def configure(self, pragmas: Sequence[str]) -> None:
         """Does nothing: each new connection is set up when it is made."""
@@ -85,11 +91,9 @@ class Postgres:
         self.execute("INSERT INTO format VALUES (?, ?)", (application_id, version))
 
     def identity(self) -> tuple[int, int]:
-        """The kind and version of the tables."""
-        application_id, version = self.execute(
-            "SELECT application_id, version FROM format"
-        ).fetchone()
-        return application_id, version
+        """The kind and version of the tables, zeros if nothing says them."""
+        rows = self.execute("SELECT application_id, version FROM format").fetchall()
+        return rows[0] if len(rows) == 1 else (0, 0)
 
     def close(self) -> None:
         """Closes the connection; safe to repeat."""
@@ -105,6 +109,11 @@ class Postgres:
         self._inside = True
         if gate is not None:
             self.execute(f"SELECT 1 FROM {gate} FOR UPDATE")  # noqa: S608
+
+    def begin_snapshot(self) -> None:
+        """Begins a transaction that only reads, all of it from one moment."""
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._inside = True
 
     def commit(self) -> None:
         """Makes the transaction durable."""
@@ -164,6 +173,10 @@ class Postgres:
         sql = f"SELECT * FROM {table} WHERE {key} = ANY(?::{_TYPES[type(values[0])]}[])"  # noqa: S608
         found: list[Any] = self.execute(sql, (values,)).fetchall()
         return found
+
+    def damage(self) -> list[str]:
+        """Nothing: a server's files are checked where they are (checksums, `pg_amcheck`)."""
+        return []
 
     def translate(self, error: Exception, what: str) -> ZkCreditError:
         """The error of this package for one of psycopg's."""

@@ -80,6 +80,10 @@ class Sqlite:
         """Begins a transaction as the only writer."""
         self.connection.execute("BEGIN IMMEDIATE")
 
+    def begin_snapshot(self) -> None:
+        """Begins a transaction that only reads, all of it from one moment."""
+        self.connection.execute("BEGIN")
+
     def commit(self) -> None:
         """Makes the transaction durable."""
         self.connection.execute("COMMIT")
@@ -133,6 +137,11 @@ class Sqlite:
             sql = f"SELECT * FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
             found += self.execute(sql, part).fetchall()
         return found
+
+    def damage(self) -> list[str]:
+        """What ``PRAGMA integrity_check`` finds."""
+        rows = self.execute("PRAGMA integrity_check").fetchall()
+        return [row[0] for row in rows if row[0] != "ok"]
 
     def translate(self, error: Exception, what: str) -> ZkCreditError:
         """The error of this package for one of SQLite's."""

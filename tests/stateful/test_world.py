@@ -6,8 +6,10 @@ submissions, payments, limits, months), everything must add up and pass an audit
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
@@ -18,8 +20,10 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 from kit import INTEREST, World, refused, seed
+from postgreskit import Server
 
 from zkcredit import digests
 from zkcredit.entries import Submission
@@ -104,7 +108,7 @@ class Holder:
 class Months(RuleBasedStateMachine):
     @initialize(limit=st.integers(1_000, 50_000))
     def start(self, limit: int) -> None:
-        self.world = World(INTEREST, shops=2)
+        self.world = self.new_world()
         self.ledger = self.world.ledger
         self.tries: list[Try] = []
         self.answered: set[int] = set()
@@ -112,6 +116,9 @@ class Months(RuleBasedStateMachine):
         self.holders = [self._holder(number) for number in range(HOLDERS)]
         for holder in self.holders:
             self._open(holder, limit)
+
+    def new_world(self) -> World:
+        return World(INTEREST, shops=2)
 
     def teardown(self) -> None:
         if not hasattr(self, "holders"):
@@ -497,3 +504,15 @@ class Months(RuleBasedStateMachine):
 
 Months.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
 TestMonths = Months.TestCase
+
+
+def test_months_on_a_database_server(postgres: Server, tmp_path: Path) -> None:
+    numbers = itertools.count()
+
+    class OnServer(Months):
+        def new_world(self) -> World:
+            path = tmp_path / str(next(numbers))
+            return World(INTEREST, shops=2, path=path, database=postgres.place())
+
+    few = settings(max_examples=3, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(OnServer, settings=few)

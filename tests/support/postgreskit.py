@@ -101,9 +101,9 @@ class Server:
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr.decode(errors='replace')}")
 
-    def start(self) -> None:
+    def start(self, *settings: str) -> None:
         """Starts the server and waits until it answers."""
-        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, "logging_collector=off"))
+        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, *settings))
         options += f" -c unix_socket_directories={self.folder}"
         log = str(self.folder / "log")
         self.run("pg_ctl", "-D", str(self.data), "-l", log, "-o", options, "-w", "start")

@@ -13,7 +13,6 @@ owes signatures.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import tempfile
@@ -174,9 +173,9 @@ class _Fsck:
         started = time.perf_counter()
         missing = 0
         try:
-            for problem in self._tables.damage():
+            for problem in self._store.damage():
                 self._report("database", problem)
-            with self._tables.snapshot():
+            with self._store.snapshot():
                 missing = self._check(progress)
         except MalformedInput as error:
             self._report("database", str(error))
@@ -354,20 +353,6 @@ class _Tables:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def damage(self) -> list[str]:
-        """What the database's own check finds."""
-        return [row[0] for row in self._store._rows("PRAGMA integrity_check") if row[0] != "ok"]
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything read inside is of one moment, whatever others commit meanwhile."""
-        with self._store.lock:
-            self._store._rows("BEGIN")
-            try:
-                yield
-            finally:
-                self._store._rows("ROLLBACK")
 
     def walk(self, table: str, key: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
         """All rows in the order of their key, which is the first columns."""
