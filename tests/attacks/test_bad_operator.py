@@ -131,6 +131,10 @@ def test_a_rolled_back_database(world: World, cosigner: Cosigner, tmp_path: Path
     refused(cosigner, older.publish(tmp_path / "older"), "rolled-back")
     with pytest.raises(CheckFailed, match="rolled back"):
         audit(StaticSource(tmp_path / "older"), checkpoint=source.published_checkpoint)
+    with cosigner_of(world.ledger, tmp_path / "other", "bank-b.example") as other:
+        head = Checkpoint.open(source.published_checkpoint, *world.ledger.verifier_keys)
+        other.mirror.follow(source, head)  # and was interrupted before it signed
+        refused(other, StaticSource(tmp_path / "older"), "rolled-back")
     for i in range(30):
         older.add(world.prove(world.spend(("again", i))))
     refused(cosigner, older.publish(tmp_path / "again"), "fork")

@@ -33,7 +33,6 @@ GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
 ATTACHMENTS = "attachments"
-LOCK = ".lock"
 _MADE = (KEY, ADDRESS, GENESIS)
 _KEY_VERSION = 2
 _BLS_CONTEXT = b"operator"
@@ -120,7 +119,7 @@ def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes out of the same block for the same folder."""
     with _mapped(folder):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with _mapped(folder):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
