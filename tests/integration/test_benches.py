@@ -21,12 +21,13 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("bench_bls", ("--quick",), "| each of 128 in a batch"),
         ("bench_hashing", ("--quick",), "| each of 10,000 inputs"),
         ("bench_bbs", ("--quick",), "| each of 256 proofs"),
+        ("load", ("--count", "8", "--seconds", "0.2", "--runs", "1"), "250 a second: p50"),
         ("pipeline", ("--count", "6", "--runs", "1", "--threads", "1"), "6 purchases in"),
     ],
 )
 def test_bench_runs(name: str, arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHES / f"{name}.py"), *arguments]
-    if name in ("verify", "pipeline"):
+    if name in ("verify", "pipeline", "load"):
         command += ["--cache", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
