@@ -100,7 +100,7 @@ def decode_state(data: bytes) -> MerchantState:
     """The state in a vault; MalformedInput if it is of another version or no merchant's."""
     try:
         state = msgspec.msgpack.decode(data, type=MerchantState)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedInput(f"not a merchant's state: {error}") from None
     if (state.version, state.role) != (VERSION, "merchant"):
         raise MalformedInput(f"merchant state has version {state.version}, not {VERSION}")

@@ -165,7 +165,7 @@ def decode(data: bytes, expected: type[_T]) -> _T:
     """The JSON body ``data``; MalformedInput."""
     try:
         return msgspec.json.decode(data, type=expected)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedInput(f"not the body that belongs here: {error}") from None
 
 

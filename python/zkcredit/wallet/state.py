@@ -180,5 +180,5 @@ def decode_state(data: bytes) -> WalletState:
             found = head.get("version")
             raise MalformedInput(f"wallet state has version {found}; this program reads {VERSION}")
         return msgspec.convert(head, WalletState)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedInput(f"not a wallet's state: {error}") from None
