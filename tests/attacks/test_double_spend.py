@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,23 +77,23 @@ def test_rivals_and_twins_in_one_batch() -> None:
 
 @pytest.mark.parametrize("same", [False, True], ids=["different", "identical"])
 def test_thirty_two_spends_by_processes(tmp_path: Path, same: bool, database: str | None) -> None:
-    world = World(path=tmp_path / "ledger", database=database)
-    wallet = world.holder()
-    attempts = [made.encode() for made in rivals(world, wallet, 1 if same else COUNT)]
-    jobs = attempts * COUNT if same else attempts
-    size = world.ledger.size
-    context = multiprocessing.get_context("spawn")
-    path, now_ms = str(tmp_path / "ledger"), world.clock.now_ms
-    with ProcessPoolExecutor(4, mp_context=context) as pool:
-        results = list(pool.map(submit_bytes, [path] * COUNT, jobs, [now_ms] * COUNT))
-    outcomes = sorted(name for name, _ in results)
-    if same:
-        assert outcomes == ["again"] * (COUNT - 1) + ["ok"]
-        assert {index for _, index in results} == {size}
-    else:
-        assert outcomes == ["already-spent"] * (COUNT - 1) + ["ok"]
-    assert world.ledger.size == size + 1
-    assert len(claims(world.ledger)) == 1
+    with closing(World(path=tmp_path / "ledger", database=database)) as world:
+        wallet = world.holder()
+        attempts = [made.encode() for made in rivals(world, wallet, 1 if same else COUNT)]
+        jobs = attempts * COUNT if same else attempts
+        size = world.ledger.size
+        context = multiprocessing.get_context("spawn")
+        path, now_ms = str(tmp_path / "ledger"), world.clock.now_ms
+        with ProcessPoolExecutor(4, mp_context=context) as pool:
+            results = list(pool.map(submit_bytes, [path] * COUNT, jobs, [now_ms] * COUNT))
+        outcomes = sorted(name for name, _ in results)
+        if same:
+            assert outcomes == ["again"] * (COUNT - 1) + ["ok"]
+            assert {index for _, index in results} == {size}
+        else:
+            assert outcomes == ["already-spent"] * (COUNT - 1) + ["ok"]
+        assert world.ledger.size == size + 1
+        assert len(claims(world.ledger)) == 1
 
 
 def test_a_token_is_used_once_whatever_the_step() -> None:
