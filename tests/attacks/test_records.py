@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from kit import Clock, Rogue, World, seed, submission
+from kit import Clock, Rogue, World, refused, seed, submission
 from recordkit import PURPOSE, Desk, Records, pay
 
 from zkcredit.entries import RecordsStatement
@@ -23,6 +23,7 @@ from zkcredit.messages import (
     signing_digest,
     to_builtins,
 )
+from zkcredit.records import disclosure as disclosure_module
 from zkcredit.records import grants
 from zkcredit.records.anchors import Group, receipt_anchor
 from zkcredit.records.bodies import MemoryBodies, open_body, seal_body
@@ -36,7 +37,7 @@ from zkcredit.records.disclosure import (
     verify_disclosure,
     verify_record,
 )
-from zkcredit.records.documents import AGREEMENT, BILL, RECEIPT
+from zkcredit.records.documents import AGREEMENT, BILL, KINDS, RECEIPT, kind_of
 from zkcredit.records.grants import Grant, seal_grant
 from zkcredit.records.recipients import fingerprint
 
@@ -168,6 +169,32 @@ def test_author_and_ledger_cannot_be_hidden(records: Records, missing: str) -> N
     shown = [field for field in disclosure.shown if field.name != missing]
     with pytest.raises(Refused, match="undisclosed"):
         verify(records, replace(disclosure, shown=shown, hidden=hidden))
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure", "missing"),
+    [
+        ("bill", "arrears_minor", "period"),
+        ("bill", "balance_minor", "terms_hash"),
+        ("agreement", "limit_minor", "currency"),
+        ("agreement", "limit_minor", "agreed_ms"),
+        ("report", "owed_minor", "currency"),
+        ("report", "arrears_minor", "as_of_ms"),
+    ],
+)
+def test_a_figure_without_currency_or_time(kind: str, figure: str, missing: str) -> None:
+    """An old bill without arrears, or a debt in a currency of little worth."""
+    records = Records()
+    lender, ledger = records.world.lender, records.world.ledger
+    lender.report(ledger, 1)
+    lender.anchor_records(ledger)
+    (record,) = (x for x in lender.records(ledger, 1) if kind_of(x.document).name == kind)
+    assert missing in {field.name for field in disclose(record, [figure]).shown}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disclosure_module, "shown_fields", lambda _, names: {*names})
+        bare = disclose(record, {figure, *KINDS[kind].always} - {missing})
+    with refused("undisclosed"):
+        verify(records, bare)
 
 
 def test_a_value_of_another_type(records: Records) -> None:

@@ -25,6 +25,7 @@ from zkcredit.messages import decode_message, encode_message
 from zkcredit.records.bodies import FolderBodies, MemoryBodies, seal_body
 from zkcredit.records.book import RecordBook
 from zkcredit.records.disclosure import Disclosure, Record, verify_record
+from zkcredit.records.documents import CreditAgreement
 from zkcredit.records.grants import Grant, seal_grant
 from zkcredit.records.recipients import fingerprint
 from zkcredit.records.state import RecordsState
@@ -279,10 +280,14 @@ def test_sharing_with_a_lender_a_merchant_and_an_accountant() -> None:
     )
     shared = world.merchant.open_grant(world.ledger, shop, records.bodies, **purpose)
     assert isinstance(shared.content, Disclosure)
+    agreed = records.record("agreement").document
+    assert isinstance(agreed, CreditAgreement)
     assert dict(shared.verified.fields) == {
         "ledger_id": world.ledger.ledger_id,
         "issuer_id": world.issuer_id,
+        "currency": "TWD",
         "limit_minor": LIMIT,
+        "agreed_ms": agreed.agreed_ms,
     }
     other = records.other()
     shared = other.open(records.share("receipt", other), records.bodies)

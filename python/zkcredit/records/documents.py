@@ -90,8 +90,9 @@ AnyDocument: TypeAlias = Invoice | BillingDocument | CreditAgreement | CreditRep
 class Kind:
     """One kind of document. ``author`` is the field that names who signs it.
 
-    ``always`` are the fields that every disclosure shows: they tie it to its ledger,
-    its author and its entry. ``together`` are shown all or none: only all of them say
+    ``always`` are the fields that every disclosure shows: they tie it to its ledger, its
+    author and its entry, and say of a lender's figure in which currency and of what time
+    it is. ``together`` are shown all or none: only all of them say
     what they seem to say.
     """
 
@@ -117,9 +118,9 @@ RECEIPT = Kind(
     frozenset({"amount_minor", "currency", "rho", "accepted", "not_after_ms"}),
 )
 """A paid invoice. Whoever is shown the amount can check it against the claim on the log."""
-BILL = Kind("bill", BillingDocument, "issuer_id", _BY_ISSUER)
-AGREEMENT = Kind("agreement", CreditAgreement, "issuer_id", _BY_ISSUER)
-REPORT = Kind("report", CreditReport, "issuer_id", _BY_ISSUER)
+BILL = Kind("bill", BillingDocument, "issuer_id", _BY_ISSUER | {"terms_hash", "period"})
+AGREEMENT = Kind("agreement", CreditAgreement, "issuer_id", _BY_ISSUER | {"currency", "agreed_ms"})
+REPORT = Kind("report", CreditReport, "issuer_id", _BY_ISSUER | {"currency", "as_of_ms"})
 
 KINDS = {kind.name: kind for kind in (RECEIPT, BILL, AGREEMENT, REPORT)}
 _BY_TAG = {kind.tag: kind for kind in KINDS.values()}
