@@ -232,3 +232,52 @@ def test_members_on_the_log(published: World) -> None:
     show = world.get("op", "ledger", "show", str(result.json["index"]))
     assert show["kind"] == "members"
     assert "members" in world.do("op", "ledger", "show", str(result.json["index"])).out
+
+
+@pytest.fixture
+def address(bought: World) -> Iterator[str]:
+    """The ledger served over HTTP by a process of its own."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "zkcredit.cli",
+            "--ledger",
+            "ledger",
+            "serve",
+            "--port",
+            "0",
+            "--json",
+        ],
+        cwd=bought.place,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines = iter(process.stdout.readline, "}\n")
+        yield json.loads("".join(lines) + "}")["url"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_service_is_followed_as_files_are(bought: World, address: str) -> None:
+    """Everything that a cosigner and a collector need comes over HTTP."""
+    world = bought
+    keys = []
+    for name in MEMBERS[:2]:
+        world.do(name, "cosigner", "init", address, "--name", f"{name}.example")
+        found = world.get(name, "cosigner", "once", address, "-o", f"{name}.note")
+        assert (found["size"], found["voids"]) == (world.size(), [])
+        keys += [k["key"] for k in world.get(name, "cosigner", "keys")["keys"][:1]]
+    world.do("op", "ledger", "policy", *keys, "-o", "policy")
+    collect = ["ledger", "cosign", address, "--policy", "policy", "-o", "final.note"]
+    for name in MEMBERS[:2]:
+        collect += ["--from", f"{name}.note"]
+    assert world.get("shop", *collect)["final"]
+    world.do("op", "ledger", "receipt", "5", "--checkpoint", "final.note", "-o", "r.tlog-proof")
+    check = ("ledger", "check-receipt", "r.tlog-proof", "--policy", "policy")
+    assert world.get("shop", *check)["final"]
