@@ -92,18 +92,18 @@ class Context:
             raise Refused("media-type", f"the content must be {media_type}")
         return await read_body(request, limit, self.settings.body_timeout_s)
 
-    def signed(self, request: Request) -> tuple[bytes, Signed] | None:
-        """Signer and signature of a request, before its content is read; None if unsigned."""
-        if "signature" not in request.headers and "signature-input" not in request.headers:
-            return None
-        return self.verifier.check_head(self._message(request))
+    async def signed(
+        self, request: Request, *, required: bool = False
+    ) -> tuple[bytes, Signed] | None:
+        """Signer and signature of a request, before its content is read; None if unsigned.
 
-    def must_be_signed(self, request: Request) -> tuple[bytes, Signed]:
-        """The same where a signature is required: Refused ``signature-missing``."""
-        found = self.signed(request)
-        if found is None:
+        Refused ``signature-refused``, or ``signature-missing`` where one is required.
+        """
+        if "signature" in request.headers or "signature-input" in request.headers:
+            return await self.call(self.verifier.check_head, self._message(request))
+        if required:
             raise Refused("signature-missing", "sign the request (RFC 9421) with your request key")
-        return found
+        return None
 
     def _message(self, request: Request) -> Message:
         headers = MutableHeaders(raw=list(request.headers.raw))

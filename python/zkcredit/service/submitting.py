@@ -124,9 +124,7 @@ class Submitting:
     ) -> tuple[bytes, bytes, bytes]:
         """(content, idempotency key, signer or nothing); a signature is checked first."""
         context = self._context
-        signature = await context.call(
-            context.must_be_signed if must_sign else context.signed, request
-        )
+        signature = await context.signed(request, required=must_sign)
         party = b"" if signature is None else signature[0]
         key = context.request_key(request, party)
         content = await context.read(request, limit, media_type)
