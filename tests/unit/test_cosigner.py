@@ -16,6 +16,7 @@ from tlog_scales.signing import Vkey, VkeySet
 from zkcredit import digests
 from zkcredit.cosigner import Cosigner
 from zkcredit.cosigner.keys import CosignerKeys, Role
+from zkcredit.cosigner.store import CosignerStore
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, StateConflict, StoreError
 from zkcredit.ledger import Operator
 from zkcredit.ledger.note import Checkpoint, KeyKind, Note
@@ -109,8 +110,17 @@ def test_every_role_has_keys_of_its_own() -> None:
     assert bytes(32).hex() not in repr(keys)
 
 
+def full_disk(*_: object) -> None:
+    raise StoreError("the disk is full")
+
+
 def test_folders_of_cosigners(world: World, cosigner: Cosigner, tmp_path: Path) -> None:
     genesis, place = world.ledger.genesis, tmp_path / "cosigner"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CosignerStore, "create", full_disk)
+        with pytest.raises(StoreError, match="full"):
+            Cosigner.create(tmp_path / "new", genesis, "new")
+    Cosigner.create(tmp_path / "new", genesis, "new").close()
     with pytest.raises(StateConflict, match="already holds"):
         Cosigner.create(place, genesis, "again")
     with pytest.raises(CallerError):

@@ -78,12 +78,18 @@ class Cosigner:
         place = Path(path)
         keys = CosignerKeys.generate(name)
         folder.make(place)
-        for file in (KEY_FILE, DATABASE, folder.GENESIS):
+        files = (folder.GENESIS, DATABASE, KEY_FILE)
+        for file in files:
             if (place / file).exists():
                 raise StateConflict(f"{place} already holds a cosigner ({file} exists)")
-        keys.write(place)
-        store = CosignerStore.create(place / DATABASE, genesis.encode())
-        folder.write_file(place / folder.GENESIS, genesis.encode())
+        try:
+            keys.write(place)
+            store = CosignerStore.create(place / DATABASE, genesis.encode())
+            folder.write_file(place / folder.GENESIS, genesis.encode())
+        except ZkCreditError:
+            for file in files:  # nothing was signed: there never was a cosigner
+                folder.remove_file(place / file)
+            raise
         return cls(place, keys, store, genesis, clock)
 
     @classmethod
