@@ -58,6 +58,21 @@ def test_a_sound_ledger_has_no_differences(place: Path) -> None:
         assert (report.size, report.root) == (ledger.size, ledger.root())
 
 
+def test_a_database_server(
+    tmp_path: Path, database: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub_engine(monkeypatch)
+    path = tmp_path / "ledger"
+    with Operator.create(path, database=database, clock=Clock()) as ledger:
+        world = World(ledger, Clock())
+        ledger.submit_many([world.prove(world.spend(i)) for i in range(20)])
+        ledger.checkpoint()
+        assert fsck(path).ok
+        with ledger._store.write():
+            ledger._store._run("DELETE FROM payees WHERE idx=?", (9,))
+        assert fsck(path).counts == {"payees": 1}
+
+
 def test_the_operator_may_go_on_working(place: Path) -> None:
     with Operator.open(place, clock=Clock()) as ledger:
         ledger.checkpoint()

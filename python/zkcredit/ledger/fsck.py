@@ -53,6 +53,8 @@ _DERIVED = {
 }
 """Tables that follow from the log and their keys, which are their first columns."""
 
+_SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
