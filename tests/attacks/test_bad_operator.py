@@ -122,6 +122,25 @@ def test_a_witness_is_told_another_story_than_the_mirror(
     assert cosigner.add_checkpoint(body).status == 200
 
 
+def test_a_witness_was_told_another_story_before(
+    world: World, cosigner: Cosigner, tmp_path: Path
+) -> None:
+    """The mirror got further than the witness, and stopped before it signed."""
+    fill(world, 0, 3)
+    fork = Forger.of(world.ledger)
+    fork.add(world.prove(world.spend("fork")))
+    note = Note.decode(fork.checkpoint())
+    body = Request(0, (), note, Checkpoint.parse(note.text)).encode()
+    assert cosigner.add_checkpoint(body).status == 200
+    fill(world, 3, 10)
+    source = publish(world.ledger, tmp_path / "public")
+    head = Checkpoint.open(source.published_checkpoint, *world.ledger.verifier_keys)
+    refused(cosigner, source, "fork")
+    assert cosigner.mirror.size == 0
+    cosigner.mirror.follow(source, head)
+    refused(cosigner, source, "fork")
+
+
 def test_a_rolled_back_database(world: World, cosigner: Cosigner, tmp_path: Path) -> None:
     fill(world, 0, 10)
     older = Forger.of(world.ledger)

@@ -199,23 +199,18 @@ class Cosigner:
         return [signer.sign(note.text, time_s) for signer in self._signers(roles)]
 
     def _vouch(self, head: Checkpoint) -> Role:
-        """Notes that the rules were checked up to ``head``, a checkpoint of the mirror."""
-        self._check_heads()
-        if self.mirror.root(head.size) != head.root:
-            raise CheckFailed(
-                f"the checkpoint of {head.size} entries is not of the log that was verified",
-                check="fork",
-            )
-        self._store.advance_head(_RULES, head)
-        return Role.VOIDS if self._store.count_voids(head.size) else Role.RULES
+        """Notes that the rules were checked up to ``head``, and says which key may state it.
 
-    def _check_heads(self) -> None:
-        """What was signed before must be part of what was verified."""
+        CheckFailed ``fork`` if it, or what was signed before, is not of the log that was
+        verified.
+        """
         size = self.mirror.size
-        for role in (Role.RULES, Role.WITNESS):
-            known = self.signed_head(role)
+        signed = (self.signed_head(role) for role in (Role.RULES, Role.WITNESS))
+        for known in (head, *signed):
             if known.size <= size and self.mirror.root(known.size) != known.root:
                 raise _fork(known)
+        self._store.advance_head(_RULES, head)
+        return Role.VOIDS if self._store.count_voids(head.size) else Role.RULES
 
     def _signers(self, roles: Iterable[Role]) -> list[Signer]:
         return [signer for role in roles for signer in self._keys.signers(role)]
@@ -284,7 +279,7 @@ def _purpose(role: Role) -> str:
 
 def _fork(known: Checkpoint) -> CheckFailed:
     return CheckFailed(
-        f"the log does not continue the {known.size} entries signed before", check="fork"
+        f"the tree that was signed at {known.size} entries is not part of this log", check="fork"
     )
 
 
