@@ -81,7 +81,7 @@ format: $(VENV)/.dependencies
 
 bench: setup
 	$(CARGO) bench --locked --workspace --benches
-	@for bench in sizes verify pipeline load presentation revocation; do \
+	@for bench in sizes verify pipeline replay load presentation revocation; do \
 		echo "== benches/python/$$bench.py"; $(BIN)/python "benches/python/$$bench.py"; done
 
 # Ours beside other packages, which go into an environment and a workspace of their own.

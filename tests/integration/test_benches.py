@@ -17,6 +17,7 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("sizes", (), "permanent entry 279"),
         ("verify", ("--count", "8", "--runs", "1"), "one core:"),
         ("pipeline", ("--count", "12", "--batch", "5", "--runs", "1"), "12 purchases in"),
+        ("replay", ("--count", "12", "--runs", "1"), "15 entries in"),
         ("presentation", ("--quick",), "proof of the shop's policy"),
         ("bench_bls", ("--quick",), "| each of 128 in a batch"),
         ("bench_hashing", ("--quick",), "| each of 10,000 inputs"),
@@ -27,7 +28,7 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
 )
 def test_bench_runs(name: str, arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHES / f"{name}.py"), *arguments]
-    if name in ("verify", "pipeline", "load"):
+    if name in ("verify", "pipeline", "replay", "load"):
         command += ["--cache", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
