@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 from credentialkit import Scene, secret
+from kit import refused
+from referenceprover import Prover, bits, torsion
 
 from zkcredit._native import commit
 from zkcredit.errors import ProofRefused
 from zkcredit.policies import presentation as shown
 from zkcredit.policies.binding import Bound
 from zkcredit.policies.circuit import Relations, build
+from zkcredit.policies.clauses import EXPIRY_BITS
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import Asked, own_request
-from zkcredit.reference import engine
+from zkcredit.reference import engine, g1
 from zkcredit.reference.circuit import compile_circuit
 
 
@@ -37,7 +41,7 @@ def statement(
         shown.signing_keys(scene.registry, asked, relations, presentation),
         shown.labels(asked),
         relations.publics,
-        {name: bytes(point) for name, point in points.items()},
+        {name: bytes(point) for name, point in points.items() if point},
     )
 
 
@@ -62,6 +66,49 @@ def test_both_verifiers_believe_a_presentation(scene: Scene) -> None:
     other = msgspec.structs.replace(presentation, revealed=["2025-12-02"])
     with pytest.raises(ProofRefused):
         engine.verify(statement(scene, asked, relations, other), other.proof)
+
+
+def number(message: Any) -> int:
+    """A signed message as an integer."""
+    if isinstance(message, int):
+        return message
+    data = message if isinstance(message, bytes) else message.expose()
+    return int.from_bytes(data, "big")
+
+
+@pytest.mark.parametrize("order", [0, 3, 11, 10177])
+def test_a_second_face_by_torsion(scene: Scene, order: int) -> None:
+    """Other bytes for the same pseudonym: the equations alone would not see them."""
+    policy = scene.policy([], credentials=("history",), extra='pseudonym = "x"')
+    request = scene.request(policy)
+    honest = scene.present(request)
+    scene.verify(request, honest)
+    tag = torsion(order) if order else g1.IDENTITY
+    face = g1.encode(g1.add(g1.decode(honest.pseudonym, "pseudonym"), tag))
+    assert (face == honest.pseudonym) == (order == 0)
+    draft = msgspec.structs.replace(honest, pseudonym=face)
+    asked = own_request(scene.registry, request, scene.clock())
+    relations = build(asked.requirements, {}, 0)
+    held = scene.history
+    numbers = list(map(number, held.messages(scene.keys)))
+    names = ["c0_blind", "owner", "c0_handle", "c0_expires"]
+    names += [f"c0_f_{field.name}" for field in held.schema.fields]
+    days = (held.expires - asked.requirements.today).days
+    secrets = dict(zip(names, numbers, strict=True))
+    secrets |= bits("credential.history.expiry", days, EXPIRY_BITS)
+    prover = Prover(
+        statement(scene, asked, relations, draft),
+        secrets,
+        [(held.signature, numbers)],
+        lambda name, point: g1.add(point, tag) if name == "pseudonym" else point,
+    )
+    _, proof = prover.prove()
+    forged = msgspec.structs.replace(draft, proof=proof)
+    if order == 0:
+        scene.verify(request, forged)
+        return
+    with refused("presentation"):
+        scene.verify(request, forged)
 
 
 @pytest.mark.parametrize(
