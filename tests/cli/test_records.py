@@ -8,7 +8,7 @@ import pytest
 from clikit import World, keys, refused, tree
 
 ROW = "record kind commitment added_ms index"
-GRANT = "grant_id record recipient fields purpose issued_ms expires_ms state"
+GRANT = "grant_id record recipient fingerprint registered fields purpose issued_ms expires_ms state"
 VERIFIED = "kind author author_id index timestamp_ms commitment fields hidden"
 SHARE = ("--with", "landlord.json", "--purpose", "flat to let")
 OPEN = ("record", "open", "grant.json", "--purpose", "flat to let")
@@ -40,6 +40,7 @@ def test_json_of_every_command(recorded: World) -> None:
     assert keys(recorded, VERIFIED, "nobody", "record", "verify", "kept.json") == opened
     rows = keys(recorded, "grants", "ann", "wallet", "grants")["grants"]
     assert set(rows[0]) == set(GRANT.split())
+    assert not rows[0]["registered"]
     assert rows == recorded.get("ann", "wallet", "grants", "3")["grants"]
     grant_id = grant["message"]["grant_id"]
     keys(recorded, "grant_id revoked changed", "ann", "wallet", "revoke", grant_id)
@@ -58,10 +59,12 @@ def test_for_people(recorded: World) -> None:
     shared = recorded.do("ann", "wallet", "share", "3", *SHARE, "-o", "grant.json")
     fingerprint = recorded.do("landlord", "record", "key", "-o", "k.json").err.split()[2]
     assert f"compare the fingerprint of the key: {fingerprint}" in shared.err
-    assert "An agreement" not in shared.out
+    assert "the whole record" in shared.err
     assert "500.00 TWD" in recorded.do("landlord", *OPEN).out
     grant_id = recorded.get("ann", "wallet", "grants")["grants"][0]["grant_id"]
-    assert "Landlord" in recorded.do("ann", "wallet", "grants").out
+    assert "Landlord (not on the ledger)" in recorded.do("ann", "wallet", "grants").out
+    told = recorded.do("ann", "wallet", "share", "3", *SHARE, "--field", "limit_minor", "-o", "g")
+    assert ": ledger_id, issuer_id, currency, limit_minor, agreed_ms." in told.err
     assert "is revoked" in recorded.do("ann", "wallet", "revoke", grant_id[:8]).out
     assert "was revoked before" in recorded.do("ann", "wallet", "revoke", grant_id[:8]).out
     partly = ("wallet", "export", "record", "1", "--field", "label", "-o", "part.json")

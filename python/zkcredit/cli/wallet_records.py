@@ -190,14 +190,25 @@ def share(
                 expires_ms=system_clock() + valid_ms,
                 fields=fields or None,
             )
-            _say(session, recipient, grant, fields)
+            _say(session, recipient, grant, _readable(book, number, fields))
         body = book.body(grant.grant_id)
     write_bytes(beside, body)
     _write_grant(session, target, beside, grant)
 
 
-def _say(session: Session, recipient: Recipient, grant: Grant, fields: tuple[str, ...]) -> None:
-    what = ", ".join(fields) if fields else "the whole record"
+def _readable(book: WalletRecords, number: int, fields: tuple[str, ...]) -> str:
+    """What a recipient will read: the chosen fields and those that go with them."""
+    from zkcredit.records.disclosure import field_names, shown_fields
+    from zkcredit.records.documents import kind_of
+
+    if not fields:
+        return "the whole record"
+    kind = kind_of(book.document(number))
+    shown = shown_fields(kind, fields)
+    return ", ".join(name for name in field_names(kind) if name in shown)
+
+
+def _say(session: Session, recipient: Recipient, grant: Grant, what: str) -> None:
     out = session.output
     out.note(f"{recipient.name} can read until {utc(grant.expires_ms)}: {what}.")
     if recipient.role == "other":
@@ -255,7 +266,7 @@ def grants(session: Session, number: int | None) -> None:
             (
                 row.grant_id.hex()[:16],
                 row.record,
-                row.recipient,
+                row.recipient if row.registered else f"{row.recipient} (not on the ledger)",
                 "all" if row.fields is None else ", ".join(row.fields),
                 row.purpose,
                 utc(row.expires_ms),
@@ -272,6 +283,8 @@ def _grant_json(row: GrantRow) -> dict[str, Any]:
         "grant_id": row.grant_id,
         "record": row.record,
         "recipient": row.recipient,
+        "fingerprint": row.fingerprint,
+        "registered": row.registered,
         "fields": None if row.fields is None else list(row.fields),
         "purpose": row.purpose,
         "issued_ms": row.issued_ms,
