@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.cosignerkit import NOW_S, Forger, cosigner_of, publish
@@ -97,6 +99,43 @@ def test_what_was_followed_survives_closing(world: World, tmp_path: Path) -> Non
         steps: list[tuple[int, int]] = []
         assert again.follow(source, lambda done, size: steps.append((done, size))).entries == 1
         assert steps == [(world.ledger.size, world.ledger.size)]
+
+
+@pytest.mark.parametrize("when", range(1, 8))
+def test_an_interruption_changes_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int
+) -> None:
+    """At any write: afterwards a new start comes to the same end, and signs one root."""
+    fill(world, 0, 1_100)
+    source = publish(world.ledger, tmp_path / "public")
+    calls = 0
+
+    def interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            result = original(*arguments)
+            if calls == when:
+                raise KeyboardInterrupt
+            return result
+
+        return call
+
+    with cosigner_of(world.ledger, tmp_path / "cosigner") as cosigner:
+        with monkeypatch.context() as patch:
+            for name in ("insert_voids", "advance", "advance_head"):
+                patch.setattr(CosignerStore, name, interrupted(getattr(CosignerStore, name)))
+            with contextlib.suppress(KeyboardInterrupt):
+                cosigner.follow(source)
+        assert calls == min(when, 6)
+        signed = [cosigner.signed_head(role).size for role in Role]
+        assert signed in ([0, 0, 0], [world.ledger.size] * 3)
+        assert cosigner.mirror.size in (0, 1024, world.ledger.size)
+        cosigner.follow(source)
+        assert cosigner.mirror.root() == world.ledger.root()
+        assert list(cosigner.mirror.registry.periods) == list(world.ledger.registry.periods)
+        assert cosigner._store._value("SELECT COUNT(*) FROM nullifiers") == 1_100
+        assert not cosigner.voids()
 
 
 def test_every_role_has_keys_of_its_own() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.cosignerkit import NOW_S, cosigner_of, publish
 from tests.support.ledgerkit import Clock, World, stub_engine
 from tests.support.vectors import load
@@ -109,6 +111,25 @@ def test_statuses(data: bytes, status: int) -> None:
     assert witness.add_checkpoint(data).status == status
     size = store.head("witness", LOG.public.name).size
     assert size == (8 if (status, data) == (200, request(3, 8)) else 3)
+
+
+@given(st.one_of(st.binary(), st.data()))
+def test_any_bytes_are_answered(found: bytes | st.DataObject) -> None:
+    """Random bytes, and good requests with bytes changed: never an error of the program."""
+    store = CosignerStore.create(None, b"")
+    witness = witness_of(store, LOG.public)
+    assert witness.add_checkpoint(request(0, 3)).status == 200
+    if isinstance(found, bytes):
+        assert witness.add_checkpoint(found).status == 400
+        return
+    data = bytearray(request(3, 5))
+    for _ in range(found.draw(st.integers(1, 3))):
+        data[found.draw(st.integers(0, len(data) - 1))] ^= found.draw(st.integers(1, 255))
+    answer = witness.add_checkpoint(bytes(data))
+    assert answer.status in (200, 400, 403, 404, 409, 422)
+    signed = store.head("witness", LOG.public.name)
+    assert signed.size == (5 if answer.status == 200 else 3)
+    assert signed.root == tree(signed.size).root()
 
 
 def test_the_empty_tree() -> None:
