@@ -2,12 +2,13 @@
 
 :class:`RemoteLedger` follows the published log: it reads every entry with its evidence once,
 verifies signatures, proofs and rules by itself, and keeps what it has verified in a database
-of its own (a :class:`~zkcredit.cosigner.mirror.Mirror`). All lookups happen there, so the
-operator never learns which nullifier, payee or opening a wallet looks for. What is trusted
-is the genesis (pinned by the profile or by ``#`` and the ledger's id at the end of the URL)
-and the operator's promise not to show others another log; a log that shrinks, forks or
-holds other entries than those signed is refused, and a receipt is believed once the entry
-is on the log.
+of its own (a :class:`~zkcredit.cosigner.mirror.Mirror`). A *light* one takes proofs of
+steps of lines at the operator's word and needs a tenth of the bytes. All lookups happen
+there, so the operator never learns which nullifier, payee or opening a wallet looks for.
+What is trusted is the genesis (pinned by the profile, or by ``#`` and the ledger's id at
+the end of the URL) and the operator's promise not to show others another log; a log that
+shrinks, forks or holds other entries than those signed is refused, and a receipt is
+believed once the entry is on the log.
 
 What the operator says about replies that are missing is taken at its word; replies
 themselves are checked by whoever reads them.
@@ -38,7 +39,7 @@ from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import Registry
 from zkcredit.ledger.replay import Record
-from zkcredit.ledger.static import StaticSource, bundle_path, decode_bundle
+from zkcredit.ledger.static import StaticSource, bundle_path, decode_bundle, decode_entries
 from zkcredit.service import wire
 from zkcredit.service.client import Client
 
@@ -72,17 +73,35 @@ def split_url(place: str) -> tuple[str, bytes | None]:
 
 
 class _Source(StaticSource):
-    """The published files, read through the client's connections."""
+    """The published files, read through the client's connections.
 
-    def __init__(self, client: Client, *, replies: bool = True) -> None:
+    For following, replies are left out, and with ``light`` also evidence of bundles in
+    which nobody registers anything.
+    """
+
+    def __init__(self, client: Client, *, follow: bool = False, light: bool = False) -> None:
         self._client = client
-        self._replies = replies
+        self._follow = follow
+        self._light = light
+        self._registers = True
         super().__init__(client.url)
 
     def _get(self, name: str) -> bytes | None:
-        if not self._replies and name.startswith("reply/"):
+        if self._follow and name.startswith("reply/"):
             return None
-        return self._client.file(name)
+        if not self._registers and name.startswith("evidence/"):
+            return None
+        data = self._client.file(name)
+        if self._light and data is not None and name.startswith("tile/entries/"):
+            self._registers = any(map(_is_registration, decode_entries(data)))
+        return data
+
+
+def _is_registration(encoded: bytes) -> bool:
+    try:
+        return Entry.decode(encoded).statement.KIND.is_registration
+    except MalformedInput:
+        return False
 
 
 class RemoteLedger(Mirror):
@@ -92,8 +111,10 @@ class RemoteLedger(Mirror):
     service cannot be reached) and CheckFailed (what it shows does not hold together).
     """
 
-    def __init__(self, store: CosignerStore, genesis: Genesis, client: Client) -> None:
-        super().__init__(store, genesis)
+    def __init__(
+        self, store: CosignerStore, genesis: Genesis, client: Client, *, light: bool = False
+    ) -> None:
+        super().__init__(store, genesis, believe=light)
         self._client = client
         self._note = ""
         self._polled = -_POLL_S
@@ -107,10 +128,12 @@ class RemoteLedger(Mirror):
         cache: Path | None = None,
         *,
         ledger_id: bytes | None = None,
+        light: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> RemoteLedger:
         """The ledger at a URL; ``cache`` is the database of what was verified (None: memory).
 
+        With ``light``, proofs are taken at the operator's word; keep another cache for it.
         CheckFailed ``other-ledger`` if it is not the ledger that ``ledger_id``, the URL or
         the database names.
         """
@@ -120,7 +143,7 @@ class RemoteLedger(Mirror):
             genesis = Genesis.decode(client.need("genesis"))
             if any(one not in (None, genesis.ledger_id) for one in (pinned, ledger_id)):
                 raise CheckFailed(f"{url} is another ledger than expected", check="other-ledger")
-            ledger = cls(_store(cache, genesis), genesis, client)
+            ledger = cls(_store(cache, genesis), genesis, client, light=light)
         except BaseException:
             client.close()
             raise
@@ -146,7 +169,7 @@ class RemoteLedger(Mirror):
         """Verifies and takes in what is new on the log."""
         self._following = True
         try:
-            source = _Source(self._client, replies=False)
+            source = _Source(self._client, follow=True, light=self._believe)
             if source.genesis != self._genesis:
                 raise CheckFailed("the service shows another ledger", check="other-ledger")
             note = source.published_checkpoint

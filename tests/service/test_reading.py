@@ -13,9 +13,10 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.tiles import leaf_hash
 
 from zkcredit.auditor import audit
-from zkcredit.entries import LineStatement
-from zkcredit.errors import StateConflict
-from zkcredit.ledger.static import StaticSource, decode_bundle
+from zkcredit.entries import Kind, LineStatement
+from zkcredit.errors import CheckFailed, StateConflict
+from zkcredit.ledger.static import StaticLog, StaticSource, decode_bundle
+from zkcredit.remote import RemoteLedger
 from zkcredit.service.reading import prefix_digits
 
 
@@ -144,6 +145,25 @@ def test_a_rolled_back_folder_is_not_served(
     shutil.copytree(folder / "published", tmp_path / "backup/published", dirs_exist_ok=True)
     with pytest.raises(StateConflict, match="does not continue"), serving(tmp_path / "backup"):
         pass
+
+
+def test_evidence_that_is_gone(world: World, running: Running, folder: Path) -> None:
+    """Whoever comes later believes what nobody can show any more, or refuses the log."""
+    fill(world, running, 600)
+    with RemoteLedger.open(running.url) as early:
+        assert StaticLog(world.ledger, folder / "published").retire_evidence(512) == 1
+        fill(world, running, 10, 1_000)
+        assert early.checkpoint()
+        assert early.size == 613, "what was verified stays verified"
+    with pytest.raises(CheckFailed) as withheld:
+        RemoteLedger.open(running.url)
+    assert withheld.value.check == "withheld"
+    before = len(running.log)
+    with RemoteLedger.open(running.url, light=True) as light:
+        assert (light.size, light.root()) == (613, world.ledger.root())
+        assert light.count(Kind.SPEND, world.terms_hash, 1) == 610
+    routes = [line.get("route") for line in running.log[before:]]
+    assert routes.count("/evidence/{path:path}") == 1, "that of the registrations"
 
 
 def test_two_services_on_one_folder(running: Running, folder: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from kit import PLAIN, Clock, World, seed
 from servicekit import Running, serving
 
-from zkcredit.entries import SpendStatement
+from zkcredit._native import BlsKey
+from zkcredit.entries import MerchantStatement, SpendStatement, Submission
 from zkcredit.errors import (
     CallerError,
     CheckFailed,
@@ -24,6 +25,7 @@ from zkcredit.errors import (
     StoreError,
 )
 from zkcredit.ledger import Operator
+from zkcredit.ledger.store import Changes, Store
 from zkcredit.lender import Lender
 from zkcredit.merchant import Merchant
 from zkcredit.remote import RemoteLedger, split_url
@@ -241,6 +243,41 @@ def test_an_operator_that_slips_in_an_entry(
     assert ledger.size > receipt.index
     assert isinstance(spend.statement, SpendStatement)
     assert ledger.find_nullifier(world.issuer_id, spend.statement.nullifier) is None
+
+
+def test_a_light_client(
+    world: World, ledger: RemoteLedger, running: Running, folder: Path, monkeypatch: Any
+) -> None:
+    """It believes proofs and nothing else, and needs no evidence but of registrations."""
+    wallet = world.holder("ann")
+    spend, twice = world.spend(wallet, 100), world.spend(wallet, 200)
+    forged = dataclasses.replace(spend, evidence=spend.evidence[:-1] + b"\0\0")
+    with Operator.open(folder) as operator:
+        monkeypatch.setattr(operator, "_verify", lambda _: None)
+        receipt = operator.submit(forged)
+        monkeypatch.setattr("zkcredit.ledger.rules.check", lambda *_: None)
+        monkeypatch.setattr("zkcredit.ledger.store.Store.insert", _without_unique(Store.insert))
+        second = operator.submit(twice)
+        statement = MerchantStatement(BlsKey.derive(seed("rogue"), b"x").public_key, "Rogue")
+        rogue = operator.submit(Submission(statement, bytes(192)))
+    monkeypatch.undo()
+    with RemoteLedger.open(running.url, light=True) as light:
+        assert light.size == rogue.index + 1 == second.index + 2
+        assert isinstance(spend.statement, SpendStatement)
+        found = light.find_nullifier(world.issuer_id, spend.statement.nullifier)
+        assert found == receipt.index, "a proof is believed, a double spend is not"
+        assert [party.name for party in light.registry.merchants.values()] == ["Shop 0"]
+        assert light.evidence(3) == ledger.evidence(3)
+
+
+def _without_unique(plain: Any) -> Any:
+    """An insertion that adds entries and evidence, and nothing to the indexes."""
+
+    def insert(self: Any, changes: Any) -> None:
+        keep = {"entries": changes.entries, "evidence": changes.evidence, "tiles": changes.tiles}
+        plain(self, Changes(**keep))
+
+    return insert
 
 
 def test_a_service_that_comes_back(

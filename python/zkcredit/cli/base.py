@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-_COMMON = ("json", "home", "profile", "ledger", "passphrase_file")
+_COMMON = ("json", "home", "profile", "ledger", "light", "passphrase_file")
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -28,6 +28,7 @@ def common_options() -> list[click.Parameter]:
         _option("--home", metavar="DIR", help="Your folder [ZKCREDIT_HOME, else ~/.zkcredit]."),
         _option("--profile", metavar="NAME", help="Folder inside it [ZKCREDIT_PROFILE, default]."),
         _option("--ledger", metavar="PLACE", help="Folder or URL [ZKCREDIT_LEDGER, else last]."),
+        _option("--light", is_flag=True, help="Over HTTP, believe proofs, verify the rest."),
         _option(
             "--passphrase-file",
             metavar="FILE",

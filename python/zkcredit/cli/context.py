@@ -229,10 +229,12 @@ class Session:
             return Operator.open(place, read_only=read_only)
         from zkcredit.remote import RemoteLedger
 
-        cache = self.folder / "ledger.db" if self.folder.is_dir() else None
+        light = bool(self._options.get("light"))
+        name = "ledger-light.db" if light else "ledger.db"
+        cache = self.folder / name if self.folder.is_dir() else None
         with progress("verifying the log") as update:
             return RemoteLedger.open(
-                place, cache, ledger_id=self.profile.ledger_id, progress=update
+                place, cache, ledger_id=self.profile.ledger_id, light=light, progress=update
             )
 
     @contextlib.contextmanager

@@ -52,11 +52,15 @@ class PublishedLog(Protocol):
 
 
 class Mirror(StoredLog):
-    """The log as far as it was judged; the store is a cosigner's."""
+    """The log as far as it was judged; the store is a cosigner's.
 
-    def __init__(self, store: CosignerStore, genesis: Genesis) -> None:
+    With ``believe`` proofs are taken at the operator's word: for clients, never for cosigners.
+    """
+
+    def __init__(self, store: CosignerStore, genesis: Genesis, *, believe: bool = False) -> None:
         super().__init__(store, genesis)
         self._cosigner_store = store
+        self._believe = believe
 
     def follow(
         self,
@@ -83,7 +87,7 @@ class Mirror(StoredLog):
         leaves = self._store.tile(0, own.size // TILE_WIDTH) if own.size % TILE_WIDTH else b""
         frontier = log.Frontier.decode(own.size, own.frontier)
         tree = PublishedTree(tiles_of(source), head, frontier, leaves)
-        for step in _read_ahead(source, own.size, head.size):
+        for step in _read_ahead(source, own.size, head.size, self._believe):
             self._take(step, head, tree)
             if progress is not None:
                 progress(step.stop, head.size)
@@ -195,14 +199,14 @@ def tiles_of(source: PublishedLog) -> TileReader:
 class _Step:
     """The records of a few bundles, prepared as far as no state is needed."""
 
-    def __init__(self, records: list[Record]) -> None:
+    def __init__(self, records: list[Record], believe: bool) -> None:
         self.stop = records[-1][0] + 1
         self.encoded = {record[0]: record[1] for record in records}
         self.leaves = [log.leaf_hash(record[1]) for record in records]
         self._items: list[Replayed | Void] = []
         self._withheld: CheckFailed | None = None
         try:
-            self._items = [read(record) for record in records]
+            self._items = [read(record, believe=believe) for record in records]
         except CheckFailed as error:
             self._withheld = error
 
@@ -213,7 +217,7 @@ class _Step:
         return self._items
 
 
-def _read_ahead(source: PublishedLog, start: int, stop: int) -> Iterator[_Step]:
+def _read_ahead(source: PublishedLog, start: int, stop: int, believe: bool) -> Iterator[_Step]:
     """Steps that end with a bundle; while one is judged, the next one is read."""
 
     def load(first: int) -> _Step:
@@ -224,7 +228,7 @@ def _read_ahead(source: PublishedLog, start: int, stop: int) -> Iterator[_Step]:
             raise CheckFailed(str(error), check="damaged-entries") from error
         if [record[0] for record in records] != list(range(first, last)):
             raise CheckFailed(f"entries {first} to {last - 1} are not all there", check="withheld")
-        return _Step(records)
+        return _Step(records, believe)
 
     with ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(load, start)

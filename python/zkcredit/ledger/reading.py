@@ -118,6 +118,10 @@ class StoredLog:
         terms = self.registry.published(terms_hash).index
         return self._store.count(terms, period, int(kind))
 
+    def registrations(self) -> list[int]:
+        """Indexes of all registrations."""
+        return [index for index, _ in self._store.registrations(0)]
+
     def total(self, *kinds: Kind) -> int:
         """Number of entries of these steps of lines, of all terms and periods."""
         return self._store.total(kinds)

@@ -88,10 +88,12 @@ class StaticLog:
     def retire_evidence(self, keep_from: int) -> int:
         """Removes evidence bundles that end before entry ``keep_from``; how many.
 
-        The tree and the entries stay: whoever kept the evidence can still check it.
+        Those with a registration stay: whoever comes later believes no issuer without. The
+        tree and the entries stay too: whoever kept the evidence can still check it.
         """
         gone = 0
-        for number in range(keep_from // log.TILE_WIDTH):
+        needed = {index // log.TILE_WIDTH for index in self._ledger.registrations()}
+        for number in set(range(keep_from // log.TILE_WIDTH)) - needed:
             path = self._path / bundle_path("evidence", number)
             if path.exists():
                 folder.remove_file(path)
