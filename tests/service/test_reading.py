@@ -50,6 +50,18 @@ def test_other_peoples_clients_and_auditors_read_it(world: World, running: Runni
     reader.get_inclusion_proof(302, 303).check(leaf_hash(entry), head.root_hash)
 
 
+def test_a_cosigned_checkpoint_is_handed_out(world: World, running: Running) -> None:
+    fill(world, running, 1)
+    missing = running.http.get("/checkpoint.cosigned")
+    assert (missing.status_code, missing.json()["type"]) == (404, "urn:zkcredit:problem:not-found")
+    note = running.http.get("/checkpoint").text
+    place = world.ledger._path
+    assert place is not None
+    (place / "published/checkpoint.cosigned").write_text(note)
+    found = running.http.get("/checkpoint.cosigned")
+    assert (found.text, found.headers["cache-control"]) == (note, "no-cache")
+
+
 def test_replies_change_until_they_are_there(world: World, running: Running) -> None:
     fill(world, running, 2)
     first = running.http.get("/reply/000")

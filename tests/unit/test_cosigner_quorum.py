@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tests.support.cosignerkit import NOW_S, cosigner_of, publish
 from tests.support.ledgerkit import Clock, World, stub_engine
 
-from zkcredit.cosigner.collect import COSIGNED, Collected, collect, write
+from zkcredit.cosigner.collect import Collected, collect, write
 from zkcredit.cosigner.keys import Role
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput
 from zkcredit.ledger import Operator
+from zkcredit.ledger.folder import COSIGNED
 from zkcredit.ledger.note import Checkpoint, Ed25519Signer, MlDsaSigner, Note, Signature, Signer
 from zkcredit.ledger.quorum import Group, Party, Policy, byzantine_threshold
 from zkcredit.ledger.static import StaticLog, StaticSource

@@ -22,8 +22,6 @@ from zkcredit.ledger import folder, log
 from zkcredit.ledger.note import Checkpoint, Note, Signature, parse_signature
 from zkcredit.ledger.quorum import Policy, Verdict
 
-COSIGNED = "checkpoint.cosigned"
-"""File beside ``checkpoint``: the last checkpoint that met the policy."""
 _TIMEOUT_S = 30
 _ANSWER_BYTES = 1 << 20
 _ATTEMPTS = 3
@@ -72,7 +70,7 @@ def write(place: Path, collected: Collected) -> None:
     with folder.locked(place):
         if _read(place / folder.CHECKPOINT).text == collected.note.text:
             folder.write_file(place / folder.CHECKPOINT, data)
-        path = place / COSIGNED
+        path = place / folder.COSIGNED
         size = Checkpoint.parse(_read(path).text).size if path.is_file() else 0
         if collected.verdict.is_met and collected.verdict.head.size >= size:
             folder.write_file(path, data)

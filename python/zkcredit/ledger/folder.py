@@ -32,6 +32,8 @@ ADDRESS = "database"
 GENESIS = "genesis"
 KEY = "operator.key"
 CHECKPOINT = "checkpoint"
+COSIGNED = "checkpoint.cosigned"
+"""In a published folder: the last checkpoint that met the policy of whoever collects."""
 ATTACHMENTS = "attachments"
 _MADE = (KEY, ADDRESS, GENESIS)
 _KEY_VERSION = 2

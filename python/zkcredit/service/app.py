@@ -105,6 +105,7 @@ class Service:
             ("/v1/buckets/{table}", reading.bucket, "GET"),
             ("/genesis", reading.genesis, "GET"),
             ("/checkpoint", reading.checkpoint, "GET"),
+            ("/checkpoint.cosigned", reading.cosigned, "GET"),
             ("/tile/{path:path}", reading.tile, "GET"),
             ("/evidence/{path:path}", reading.evidence, "GET"),
             ("/reply/{path:path}", reading.replies, "GET"),

@@ -262,6 +262,13 @@ def _files() -> dict[str, Any]:
                 "The signed head of the log (C2SP tlog-checkpoint)", {"200": _file(_TEXT)}
             )
         },
+        "/checkpoint.cosigned": {
+            "get": _operation(
+                "The last checkpoint that met the policy of cosigners",
+                {"200": _file(_TEXT)},
+                ["not-found"],
+            )
+        },
         "/tile/{path}": {
             "get": _operation(
                 "A tile of the tree or a bundle of entries",

@@ -57,6 +57,10 @@ class Reading:
         await self._context.publisher.fresh(size)
         return await self._file(folder.CHECKPOINT, "text/plain; charset=utf-8", FRESH)
 
+    async def cosigned(self, request: Request) -> Response:  # noqa: ARG002
+        """The last checkpoint that met the policy of whoever collects cosignatures."""
+        return await self._file(folder.COSIGNED, "text/plain; charset=utf-8", FRESH)
+
     async def tile(self, request: Request) -> Response:
         """A tile of the tree, or a bundle of entries."""
         return await self._file(f"tile/{_match(request, 'path', TILE)}", wire.BINARY, IMMUTABLE)
