@@ -248,6 +248,20 @@ def test_a_title_passes_for_no_words_of_the_wallet(scene: Scene) -> None:
     )
 
 
+def test_one_name_twice() -> None:
+    """Names are not unique on a ledger: whoever takes another's does not pass for it."""
+    scene = Scene()
+    twin = BlsKey.derive(seed("twin"), b"merchant")
+    for name in ("Wine shop", "Registrar"):
+        scene.register_shop(twin if name == "Wine shop" else BlsKey.derive(seed(name), b""), name)
+    request = scene.request(scene.policy([AGE]))
+    consent = plan(scene.registry, request, scene.holdings, scene.clock())
+    shop, registrar = (party.hex()[:16] for party in (scene.shop_id, scene.registrar.id))
+    assert consent.text.startswith(f"Wine shop ({shop}) asks ")
+    assert f" of Registrar ({registrar}), not expired" in consent.convinced[0]
+    scene.close()
+
+
 def test_which_issuer_is_learnt() -> None:
     """If several are trusted, who of them has issued the credential is shown."""
     scene = Scene()

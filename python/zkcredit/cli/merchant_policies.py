@@ -97,7 +97,7 @@ def verify(session: Session, file: str) -> None:
     with open_merchant(session) as (merchant, ledger, save):
         disclosure = merchant.verify_presentation(ledger, message)
         save()
-        names = {party.id: party.name for party in ledger.registry.issuers.values()}
+        names = ledger.registry.issuer_names(disclosure.issuers.values())
     if session.output.data(disclosure_json(disclosure)):
         return
     session.output.line("The presentation holds.")

@@ -48,7 +48,7 @@ def policy_words(
     from zkcredit.policies.resolve import resolve
 
     requirements = resolve(policy, registry, date_of(system_clock()), variables or {})
-    names = {party.id: party.name for party in registry.issuers.values()}
+    names = registry.issuer_names(requirements.issuer_ids)
     return {
         "title": policy.title,
         "learns": words.learns(requirements, names),

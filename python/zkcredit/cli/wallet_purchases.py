@@ -72,7 +72,7 @@ def _say(desk: Desk, request: PurchasesRequest, line: int, entries: Sequence[int
 
     registry, out = desk.ledger.registry, desk.session.output
     words = learns(registry, request, system_clock())
-    name = find_verifier(registry, request.verifier_id).name
+    name = registry.shown_name(find_verifier(registry, request.verifier_id))
     out.note(f"{name} asks about periods {request.first_period} to {request.last_period}.")
     for item in words:
         out.note(f"{name} will learn {item}.")

@@ -27,6 +27,8 @@ from zkcredit.entries import (
 from zkcredit.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from zkcredit.credentials.schema import Schema
     from zkcredit.terms import Terms
 
@@ -144,6 +146,21 @@ class Registry:
         if found is None:
             raise Refused("unknown-merchant", f"no merchant {merchant_id.hex()} on this ledger")
         return found
+
+    def shown_name(self, party: Party) -> str:
+        """A party's name for people to read: ``Registrar``.
+
+        Names need not be unique. Where issuers or merchants share one, 16 digits of the
+        identifier follow, so that none of them passes for another: ``Registrar (5f…)``.
+        """
+        parties = (*self.issuers.values(), *self.merchants.values())
+        if sum(other.name == party.name for other in parties) == 1:
+            return party.name
+        return f"{party.name} ({party.id.hex()[:16]})"
+
+    def issuer_names(self, issuer_ids: Iterable[bytes]) -> dict[bytes, str]:
+        """Names of these issuers for people to read; Refused ``unknown-issuer``."""
+        return {item: self.shown_name(self.issuer(item)) for item in issuer_ids}
 
     def published(self, terms_hash: bytes) -> PublishedTerms:
         """The terms of this hash, or Refused ``unknown-terms``."""

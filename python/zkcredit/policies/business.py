@@ -91,7 +91,7 @@ def read_business(registry: Registry, invoice: Invoice, now_ms: int) -> Business
     except ZkCreditError:
         raise Refused("presentation", "the invoice's presentation is refused") from None
     return Business(
-        registrar=registry.issuer(issuer_id).name,
+        registrar=registry.shown_name(registry.issuer(issuer_id)),
         category=found.values["business.category"],
         country=found.values["business.country"],
     )

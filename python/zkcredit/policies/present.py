@@ -63,7 +63,7 @@ class Consent:
     @property
     def text(self) -> str:
         """The whole question in plain words, without the values."""
-        name, title = self.asked.verifier.name, self.asked.requirements.policy.title
+        name, title = self.asked.verifier_name, self.asked.requirements.policy.title
         lines = [f"{name} asks ({title!r}, valid for this request only)."]
         lines += [f"{name} will learn: {', '.join(self.learns) or 'nothing about you'}."]
         lines += [f"{name} will be convinced, without seeing it, that:"]
@@ -100,7 +100,7 @@ def plan_answer(
     requirements = asked.requirements
     files = _find_lists(registry, asked, tuple(lists))
     candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
-    names = {party.id: party.name for party in registry.issuers.values()}
+    names = registry.issuer_names(requirements.issuer_ids)
     chosen = _choose(asked, candidates, files, names)
     _check_lists(registry, asked, chosen, files)
     convinced = list(words.convinced(requirements, names))
@@ -213,7 +213,7 @@ def _check_bound(asked: Asked, bound: Bound | None) -> None:
     if bound.party_id != request.verifier_id:
         raise Refused(
             "other-party",
-            f"{asked.verifier.name} asks who stands behind a commitment that this wallet "
+            f"{asked.verifier_name} asks who stands behind a commitment that this wallet "
             "does not know to be made for it",
         )
     if bound.kind == "purchase" and bound.invoice_hash != request.invoice_hash:
@@ -319,7 +319,7 @@ def _older_keys(
     for slot in asked.requirements.slots:
         held = chosen[slot.alias]
         if held.key_number != registry.current_credential_key(held.issuer_id, held.schema_hash):
-            issuer = registry.issuer(held.issuer_id).name
+            issuer = registry.shown_name(registry.issuer(held.issuer_id))
             yield words.older_key(slot.schema.title, issuer, held.key_number)
 
 

@@ -71,11 +71,12 @@ _ABOUT_INVOICE = "a request has an invoice's hash if and only if it is bound to 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that has been read: who asks, for what."""
+    """A request that has been read: who asks, by a name that no other party has, for what."""
 
     request: PresentationRequest
     hash: bytes
     verifier: Party
+    verifier_name: str
     requirements: Requirements
 
 
@@ -155,7 +156,8 @@ def own_request(registry: Registry, request: PresentationRequest, now_ms: int) -
 
 
 def _asked(registry: Registry, request: PresentationRequest, verifier: Party) -> Asked:
-    return Asked(request, signing_digest(request), verifier, _requirements(registry, request))
+    name, requirements = registry.shown_name(verifier), _requirements(registry, request)
+    return Asked(request, signing_digest(request), verifier, name, requirements)
 
 
 def _names_invoice(bound_to: BoundTo, invoice_hash: bytes) -> bool:

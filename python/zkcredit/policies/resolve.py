@@ -80,6 +80,12 @@ class Requirements:
     clauses: tuple[GroundClause, ...]
     pseudonym_field: FieldRef | None
 
+    @property
+    def issuer_ids(self) -> set[bytes]:
+        """All issuers that the policy names, of credentials and of lists."""
+        lists = {rule.issuer_id for rule in self.policy.lists.values()}
+        return lists.union(*(slot.issuers for slot in self.slots))
+
     @cached_property
     def fields(self) -> dict[FieldRef, Field]:
         """All fields of all credentials asked for."""

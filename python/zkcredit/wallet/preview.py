@@ -97,7 +97,7 @@ def check_line(registry: Registry, line: Line, product: Product) -> int:
 
 
 def check_offer(registry: Registry, invoice: Invoice, product: Product, now_ms: int) -> str:
-    """The merchant's name if the invoice is genuine, fits the product and is in time."""
+    """The merchant's shown name if the invoice is genuine, fits the product and is in time."""
     if invoice.ledger_id != registry.ledger_id:
         raise Refused("wrong-ledger", "the invoice is for another ledger")
     merchant = registry.merchant(invoice.merchant_id)
@@ -111,7 +111,7 @@ def check_offer(registry: Registry, invoice: Invoice, product: Product, now_ms: 
             "wrong-currency",
             f"the invoice is in {invoice.currency}, the line in {product.terms.currency}",
         )
-    return merchant.name
+    return registry.shown_name(merchant)
 
 
 def check_amount(line: Line, product: Product, amount_minor: int, plan: int) -> int:
