@@ -157,14 +157,14 @@ class Postgres:
         if not rows:
             return 0
         sql = f"INSERT INTO {table} SELECT * FROM {_unnest(rows[0])} ON CONFLICT DO NOTHING"  # noqa: S608
-        inserted: int = self.connection.execute(sql, _columns(rows)).rowcount
+        inserted: int = self.execute(sql, _columns(rows)).rowcount
         return inserted
 
     def delete(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Deletes the rows whose ``columns`` are one of ``rows``."""
         if rows:
             condition = f"({', '.join(columns)}) IN (SELECT * FROM {_unnest(rows[0])})"  # noqa: S608
-            self.connection.execute(f"DELETE FROM {table} WHERE {condition}", _columns(rows))  # noqa: S608
+            self.execute(f"DELETE FROM {table} WHERE {condition}", _columns(rows))  # noqa: S608
 
     def lookup(self, table: str, key: str, values: Sequence[Any]) -> list[Any]:
         """All rows whose column ``key`` is one of ``values``."""
@@ -226,11 +226,12 @@ def has_password(url: str) -> bool:
 
 @functools.cache
 def _marked(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s")
+    """Psycopg's marks; ``%b`` sends values in binary, which halves the time of an insertion."""
+    return sql.replace("%", "%%").replace("?", "%b")
 
 
 def _unnest(row: Sequence[Any]) -> str:
-    return f"unnest({', '.join(f'%s::{_TYPES[type(value)]}[]' for value in row)})"
+    return f"unnest({', '.join(f'?::{_TYPES[type(value)]}[]' for value in row)})"
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

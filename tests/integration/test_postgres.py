@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from clikit import Result, call
 from ledgerkit import Clock, World, stub_engine, tag
 from postgreskit import Server
 
@@ -307,8 +308,38 @@ def test_processes_race_for_tokens(
     assert fsck(path).ok
 
 
+def undo_once(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> list[int]:
+    """The server undoes the next transaction at its end; returns how many entries it had."""
+    insert, attempts = Store.insert, []
+
+    def undone(store: Store, changes: Changes) -> None:
+        insert(store, changes)
+        attempts.append(len(changes.entries))
+        monkeypatch.setattr(Store, "insert", insert)
+        store._run("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+
+    monkeypatch.setattr(Store, "insert", undone)
+    monkeypatch.setattr("zkcredit.database.time.sleep", lambda _seconds: meanwhile())
+    return attempts
+
+
+def test_an_undone_transaction_runs_again_from_its_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [world.prove(world.spend(i)) for i in range(3)]
+    attempts = undo_once(monkeypatch, lambda: None)
+    results = world.ledger.submit_many(batch)
+    assert attempts == [3]
+    assert [(item.index, item.duplicate) for item in results if isinstance(item, Receipt)] == [
+        (3, False),
+        (4, False),
+        (5, False),
+    ]
+    assert world.ledger.size == 6
+
+
 def test_an_undone_transaction_runs_again_on_what_is_there_then(
-    world: World, postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process gets in between: the second attempt sees its entries."""
     rival = world.prove(world.spend("rival", nullifier=tag("token")))
@@ -316,21 +347,12 @@ def test_an_undone_transaction_runs_again_on_what_is_there_then(
         world.prove(world.spend("mine", nullifier=tag("token"))),
         world.prove(world.spend("other")),
     ]
-    insert, attempts = Store.insert, []
 
-    def undone(store: Store, changes: Changes) -> None:
-        insert(store, changes)
-        attempts.append(len(changes.entries))
-        if len(attempts) == 1:
-            store._run("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
-
-    def rival_first(_seconds: float) -> None:
+    def submit_rival() -> None:
         with Operator.open(place_of(world), clock=world.clock) as other:
-            monkeypatch.setattr(Store, "insert", insert)
             other.submit(rival)
 
-    monkeypatch.setattr(Store, "insert", undone)
-    monkeypatch.setattr("zkcredit.database.time.sleep", rival_first)
+    attempts = undo_once(monkeypatch, submit_rival)
     mine, other = world.ledger.submit_many(batch)
     assert attempts == [2]
     assert isinstance(mine, Refused)
@@ -353,3 +375,18 @@ def test_a_transaction_is_not_tried_for_ever(world: World, monkeypatch: pytest.M
     assert len(pauses) == 11
     assert pauses[-1] > pauses[0]
     assert (world.ledger.size, world.ledger.root()) == before
+
+
+def test_by_command(postgres: Server, tmp_path: Path) -> None:
+    def command(name: str, *arguments: str, place: str = "bank") -> Result:
+        home = str(tmp_path / "home")
+        return call("--ledger", place, "ledger", name, *arguments, cwd=tmp_path, ZKCREDIT_HOME=home)
+
+    address = postgres.place()
+    assert command("init", "--database", address).code == 0
+    assert folder.database(tmp_path / "bank") == address
+    for name in ("show", "verify", "fsck"):
+        assert command(name).code == 0
+    again = command("init", "--database", address, place="other")
+    assert again.code != 0
+    assert "already" in again.err

@@ -39,8 +39,14 @@ def group() -> None:
     show_default=True,
     help="Name of the log in its checkpoints: a domain and path of yours.",
 )
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Keep the entries in this empty PostgreSQL database, postgresql://user@host/name, "
+    "not in a file. Passwords are better in PGPASSWORD or ~/.pgpass.",
+)
 @pass_session
-def init(session: Session, origin: str) -> None:
+def init(session: Session, origin: str, database: str | None) -> None:
     """Make a new, empty ledger in the folder --ledger.
 
     The folder gets the operator's keys: keep operator.key to yourself if others
@@ -49,7 +55,7 @@ def init(session: Session, origin: str) -> None:
     from zkcredit.ledger.operator import Operator
 
     place = session.ledger_folder(new=True)
-    with Operator.create(place, origin=origin) as ledger:
+    with Operator.create(place, origin=origin, database=database) as ledger:
         ledger.checkpoint()
         if session.profile.ledger is None:
             session.make_folder()
