@@ -201,7 +201,7 @@ def test_a_receipt_for_another_entry(
         body = plain(*arguments, **options)
         return type(body)(
             index=body.index - 1,
-            timestamp_ms=body.timestamp_ms,
+            timestamp_ms=ledger.entry(body.index - 1).timestamp_ms,
             statement_hash=body.statement_hash,
             duplicate=False,
         )
