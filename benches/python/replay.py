@@ -60,9 +60,13 @@ def publish(found: stock.Stock, place: Path) -> Path:
 
 
 def report(public: Path, place: Path) -> float:
-    cpu_s, started = _cpu_s(), time.perf_counter()
-    entries = follow(public, place)
-    wall_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu_s
+    source = StaticSource(public)
+    with Cosigner.create(place, source.genesis, "bench.example/cosigner") as cosigner:
+        cpu_s, started = _cpu_s(), time.perf_counter()
+        followed = cosigner.follow(source)
+        wall_s, cpu_s = time.perf_counter() - started, _cpu_s() - cpu_s
+    entries = followed.entries
+    assert (entries, followed.voids) == (source.size, [])
     memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(
         f"{entries} entries in {wall_s:.2f} s: {entries / wall_s:.0f}/s; "
@@ -72,19 +76,10 @@ def report(public: Path, place: Path) -> float:
     return entries / wall_s
 
 
-def follow(public: Path, place: Path) -> int:
-    source = StaticSource(public)
-    with Cosigner.create(place, source.genesis, "bench.example/cosigner") as cosigner:
-        followed = cosigner.follow(source)
-        assert followed.entries == source.size
-        assert not followed.voids
-    return followed.entries
-
-
 def profile(public: Path, place: Path) -> None:
     profiler = cProfile.Profile()
     profiler.enable()
-    follow(public, place / "profiled")
+    report(public, place / "profiled")
     profiler.disable()
     pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
 

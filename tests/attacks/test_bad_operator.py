@@ -178,6 +178,7 @@ def test_a_hidden_entry(world: World, cosigner: Cosigner, tmp_path: Path, index:
     forger.records[index] = (index, *row[1:])  # type: ignore[assignment]
     forger._write_bundle(public, index // log.TILE_WIDTH)
     refused(cosigner, StaticSource(public), "damaged-entries")
+    assert cosigner.mirror.size == index // 1024 * 1024  # the false entry is not let in
     with pytest.raises(CheckFailed, match="changed or forked"):
         audit(StaticSource(public))
 
