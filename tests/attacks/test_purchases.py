@@ -8,16 +8,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from kit import PLAIN, World, refused, seed
+from kit import PLAIN, World, refused, seed, tainted
 from purchasekit import Liar, Market, answer, ask, lie, rows, spends
 
 from zkcredit import _native
 from zkcredit.errors import MalformedInput, Refused, ZkCreditError
 from zkcredit.lender import Lender
 from zkcredit.messages import signing_digest
-from zkcredit.purchases.messages import PurchasesProof, PurchasesRequest
-from zkcredit.purchases.verify import verify
+from zkcredit.purchases.messages import (
+    PurchasesProof,
+    PurchasesRequest,
+    proof_context,
+    read_request,
+)
+from zkcredit.purchases.verify import _commitments, verify
 from zkcredit.purchases.weights import weighted_points, weighted_scalars
+from zkcredit.reference import g1
 from zkcredit.wallet import Wallet
 from zkcredit.wallet.state import HistoryRow
 
@@ -285,6 +291,22 @@ def test_anothers_pseudonym(market: Market) -> None:
     for false in (theirs.pseudonym, b"", mine.holder):
         with refused("purchases"):
             verify(market.ledger, request, change(mine, pseudonym=false), market.clock())
+
+
+def test_a_second_pseudonym_by_torsion(market: Market) -> None:
+    """It is refused for what it is, whatever the proof: no equation would see it."""
+    request = ask(market, pseudonym="landlord")
+    proof = market.buyer.prove_purchases(market.ledger, 1, request)
+    forged = change(proof, pseudonym=tainted(proof.pseudonym))
+    question = read_request(market.ledger.registry, request, market.clock())
+    commitments = _commitments(market.ledger, question, forged)
+    rests, context = commitments.rests(forged.holder), proof_context(forged)
+    points = commitments.points(question, rests, context)
+    shown = (forged.holder, points["rest"], forged.pseudonym, points["claims"])
+    head = b"".join(g1.encode_uncompressed(g1.decode(point, "point")) for point in shown)
+    forged = change(forged, proof=head + proof.proof[len(head) :])
+    with pytest.raises(Refused, match="outside the subgroup"):
+        verify(market.ledger, request, forged, market.clock())
 
 
 @pytest.mark.parametrize("show", ["sum", "average"])
