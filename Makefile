@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-rust test-python lint lint-python lint-rust format bench bench-peers \
-	mutants clean
+	mutants torture fuzz clean
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -16,13 +16,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 EXTENSION := python/zkcredit/_native.abi3.so
-SOURCES := $(shell find rust circuits -type f \( -name '*.rs' -o -name '*.toml' \))
+SOURCES := $(shell find rust/core rust/py circuits -type f \( -name '*.rs' -o -name '*.toml' \))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
-	@echo "  others: setup lint format bench bench-peers mutants clean"
+	@echo "  others: setup lint format bench bench-peers mutants torture fuzz clean"
 
 # --- set-up: each step is skipped while its stamp is newer than what it reads ---
 
@@ -105,6 +105,20 @@ bench-peers: setup
 # Removes one rule or constraint at a time and expects the tests to go red.
 mutants: setup
 	$(BIN)/python tools/mutants.py $(ARGS)
+
+# Kill -9, faulty and full disks, crashed servers; after each round fsck. Some minutes:
+# ROUNDS=3 or HOURS=8 for others, ARGS="--seed 7" to see one again.
+torture: setup
+	$(BIN)/python tests/torture/torture.py $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
+
+# Every decoder for SECONDS each; ARGS="'rs/*' py/entry" chooses.
+FUZZ := target/fuzz/venv
+fuzz: setup
+	$(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python -m pip install --quiet --no-input --require-hashes \
+		-r requirements/runtime.txt
+	$(FUZZ)/bin/python -m pip install --quiet --no-input -r requirements/fuzz.in
+	$(FUZZ)/bin/python tools/fuzz.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 clean:
 	rm -rf $(VENV) target dist build .pytest_cache .hypothesis .mypy_cache .ruff_cache
