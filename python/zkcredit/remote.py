@@ -119,6 +119,7 @@ class RemoteLedger(Mirror):
         self._note = ""
         self._polled = -_POLL_S
         self._following = False
+        self._sign_submissions = False
         self._bundles: dict[int, tuple[str, bytes]] = {}
 
     @classmethod
@@ -159,9 +160,13 @@ class RemoteLedger(Mirror):
         self._client.close()
         super().close()
 
-    def sign_as(self, signer: Callable[[], RequestSigner]) -> None:
-        """Names the party in whose name replies and attachments are sent from now on."""
+    def sign_as(self, signer: Callable[[], RequestSigner], *, submissions: bool = False) -> None:
+        """Names the party in whose name replies and attachments are sent from now on.
+
+        With ``submissions`` also those are signed: then the operator learns whose they are.
+        """
         self._client.sign_as(signer, self._ledger_id)
+        self._sign_submissions = submissions
 
     # --- following ---------------------------------------------------------------
 
@@ -220,7 +225,13 @@ class RemoteLedger(Mirror):
 
     def submit(self, submission: Submission) -> Receipt:
         """Accepts one submission or raises Refused, MalformedInput or StoreError."""
-        body = self._client.post("/v1/entries", submission.encode(), wire.SUBMISSION, wire.Accepted)
+        body = self._client.post(
+            "/v1/entries",
+            submission.encode(),
+            wire.SUBMISSION,
+            wire.Accepted,
+            signed=self._sign_submissions,
+        )
         receipt = body.receipt()
         self._check_receipts([(submission, receipt)])
         return receipt
@@ -233,7 +244,11 @@ class RemoteLedger(Mirror):
         for start in range(0, len(submissions), wire.BATCH_MAX):
             part = submissions[start : start + wire.BATCH_MAX]
             body = self._client.post(
-                "/v1/batches", wire.encode_batch(part), wire.BATCH, wire.BatchResults
+                "/v1/batches",
+                wire.encode_batch(part),
+                wire.BATCH,
+                wire.BatchResults,
+                signed=self._sign_submissions,
             )
             if len(body.results) != len(part):
                 raise MalformedInput("the service does not answer each submission")

@@ -229,6 +229,37 @@ def test_attachments_and_a_damaged_attachment(
     assert ledger.attachment(bytes(32)) is None
 
 
+def test_a_merchant_may_sign_its_settlements(
+    world: World, ledger: RemoteLedger, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.pay(world.holder("ann"), 1_000)
+    names: list[bool] = []
+    plain = httpx.Client.send
+
+    def send(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        if request.url.path == "/v1/entries":
+            names.append(world.merchant.merchant_id.hex() in str(request.headers))
+        return plain(self, request, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    with RemoteLedger.open(running.url) as own:
+        (opening,) = world.merchant.settle(own, "IBAN 1", force=True)
+        assert names == [False], "unless asked to, nothing says whose settlement it is"
+        world.pay(world.holder("bob"), 500)
+        own.sign_as(world.merchant.request_signer, submissions=True)
+        names.clear()
+        (opening,) = world.merchant.settle(own, "IBAN 1", force=True)
+    assert names[-1]
+    ledger.sync()
+    assert world.lender.settlement(world.ledger, opening).sum_minor == 500
+
+
+def test_answers_without_an_end(ledger: RemoteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zkcredit.service.client._ANSWER_MAX_BYTES", 100)
+    with pytest.raises(MalformedInput, match="does not end"):
+        ledger.sync()
+
+
 def test_an_operator_that_slips_in_an_entry(
     world: World, ledger: RemoteLedger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from zkcredit.records.bodies import BodyStore
     from zkcredit.records.grants import Grant, Shared
     from zkcredit.records.recipients import Recipient
+    from zkcredit.service.signatures import RequestSigner
 
 
 class Merchant:
@@ -126,6 +127,12 @@ class Merchant:
         if not self._state.merchant_id:
             raise CallerError("the merchant is not registered on a ledger yet")
         return self._state.merchant_id
+
+    def request_signer(self) -> RequestSigner:
+        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
+        from zkcredit.service.signatures import RequestSigner
+
+        return RequestSigner(self._keys, self.merchant_id)
 
     @property
     def sales(self) -> list[Sale]:

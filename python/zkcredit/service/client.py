@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,9 +22,20 @@ _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _TRIES = 4
 _PAUSE_S = 0.25
 _PAUSE_MAX_S = 5.0
+_ANSWER_MAX_BYTES = 512 << 20
+"""Longest answer that is read: 256 entries with the longest evidence are below it."""
 _AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and whole content of an answer."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
 
 
 class Client:
@@ -53,7 +65,7 @@ class Client:
     def file(self, name: str) -> bytes | None:
         """A file of the published log, None if it is not there."""
         answer = self._send("GET", f"/{name}")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         return self._success(answer).content
 
@@ -67,9 +79,9 @@ class Client:
     def changed(self, name: str, tag: str) -> tuple[str, bytes] | None:
         """(entity tag, content) of a file, None if it is still that of ``tag``."""
         answer = self._send("GET", f"/{name}", {"If-None-Match": tag} if tag else {})
-        if answer.status_code == HTTPStatus.NOT_MODIFIED:
+        if answer.status == HTTPStatus.NOT_MODIFIED:
             return None
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return "", b""
         return self._success(answer).headers.get("etag", ""), answer.content
 
@@ -91,7 +103,7 @@ class Client:
         }
         signer = self._own_signer() if signed else None
         answer = self._send("POST", path, headers, content, signer)
-        if signer is not None and answer.status_code == HTTPStatus.UNAUTHORIZED:
+        if signer is not None and answer.status == HTTPStatus.UNAUTHORIZED:
             self._bind_key(signer)
             answer = self._send("POST", path, headers, content, signer)
         return wire.decode(self._success(answer).content, kind)
@@ -119,7 +131,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
         signer: RequestSigner | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         pause_s = _PAUSE_S
         for left in reversed(range(_TRIES)):
             request = self._http.build_request(
@@ -128,17 +140,29 @@ class Client:
             if signer is not None:
                 self._sign(signer, request, content)
             try:
-                answer = self._http.send(request)
+                answer = self._receive(request)
             except httpx.HTTPError as error:
                 if not left:
                     raise StoreError(f"{self.url}: {type(error).__name__}: {error}") from None
             else:
-                if answer.status_code not in _AGAIN or not left:
+                if answer.status not in _AGAIN or not left:
                     return answer
                 pause_s = max(pause_s, _seconds(answer.headers.get("retry-after", "")))
             time.sleep(min(pause_s, _PAUSE_MAX_S))
             pause_s *= 2
         raise AssertionError
+
+    def _receive(self, request: httpx.Request) -> Answer:
+        response = self._http.send(request, stream=True)
+        try:
+            content = bytearray()
+            for part in response.iter_bytes():
+                content += part
+                if len(content) > _ANSWER_MAX_BYTES:
+                    raise MalformedInput(f"{request.url.path}: the answer does not end")
+        finally:
+            response.close()
+        return Answer(response.status_code, response.headers, bytes(content))
 
     @staticmethod
     def _sign(signer: RequestSigner, request: httpx.Request, content: bytes) -> None:
@@ -147,18 +171,18 @@ class Client:
         message = Message(request.method, str(request.url), request.headers)
         signer.sign(message, content)
 
-    def _success(self, answer: httpx.Response) -> httpx.Response:
-        if answer.is_success:
+    def _success(self, answer: Answer) -> Answer:
+        if 200 <= answer.status < 300:
             return answer
         raise self._error(answer)
 
-    def _error(self, answer: httpx.Response) -> ZkCreditError:
+    def _error(self, answer: Answer) -> ZkCreditError:
         if answer.headers.get("content-type", "").startswith(CONTENT_TYPE):
             try:
                 return error_of(wire.decode(answer.content, Problem))
             except MalformedInput:
                 pass
-        return StoreError(f"{self.url} answers {answer.status_code} {answer.reason_phrase}")
+        return StoreError(f"{self.url} answers {answer.status}")
 
 
 def _seconds(text: str) -> float:
