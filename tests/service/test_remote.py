@@ -248,6 +248,7 @@ def test_a_merchant_may_sign_its_settlements(
         world.pay(world.holder("bob"), 500)
         own.sign_as(world.merchant.request_signer, submissions=True)
         names.clear()
+        own.sync()
         (opening,) = world.merchant.settle(own, "IBAN 1", force=True)
     assert names[-1]
     ledger.sync()
