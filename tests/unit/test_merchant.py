@@ -142,6 +142,7 @@ def test_claims_that_are_not_what_was_asked_for(world: World, what: str) -> None
         rho=bytes(31) + b"\7" if what == "rho" else bytes(invoice.rho),
         payee=bytes(invoice.payee),
         invoice_hash=bytes(32) if what == "invoice" else signing_digest(invoice),
+        merchant_id=bytes(invoice.merchant_id),
         not_after_ms=invoice.not_after_ms + (1 if what == "time" else 0),
         plan=1,
         label="x",
