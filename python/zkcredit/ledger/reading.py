@@ -156,7 +156,8 @@ class StoredLog:
 
     def owed(self, now_ms: int) -> list[OwedReply]:
         """Replies overdue at ``now_ms``: the issuers' public faults."""
-        issuers = {party.index: party.id for party in self.registry.issuers.values()}
+        parties = list(self.registry.issuers.values())  # another thread may add one meanwhile
+        issuers = {party.index: party.id for party in parties}
         return [
             OwedReply(index, issuers[issuer], Kind(kind), due_ms)
             for index, issuer, kind, due_ms in self._store.overdue(now_ms)
