@@ -47,7 +47,7 @@ class _Job:
 class Pipeline:
     """Collects, batches and answers; lives in one event loop.
 
-    ``on_idle`` is called with the size of the log whenever nothing is left to do.
+    ``on_idle`` is called whenever nothing is left to do.
     """
 
     def __init__(

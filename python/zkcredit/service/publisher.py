@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from zkcredit.service.telemetry import Log, Metrics
 
 _GAP_S = 0.05
-"""Least time between two publications: a burst is published once."""
+"""Least time between two publications,"""
+_BURST_GAP_S = 0.5
+"""and between two that no reader waits for: under load one follows the other all the time."""
 _PATIENCE_S = 5.0
 """How long a reader waits for a checkpoint that covers what was accepted."""
 
@@ -40,11 +42,13 @@ class Publisher:
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
         self._published = -1
+        self._last_s = -_BURST_GAP_S
         self._closing = False
 
     def poke(self) -> None:
-        """Asks for a publication soon."""
-        self._wanted.set()
+        """Tells that a burst is over: it is published now, or with the next interval."""
+        if time.monotonic() - self._last_s >= _BURST_GAP_S:
+            self._wanted.set()
 
     async def start(self) -> None:
         """Publishes once; raises StateConflict or StoreError if that is not possible."""
@@ -71,7 +75,7 @@ class Publisher:
         """Waits until ``size`` entries are published, for at most five seconds."""
         if self._published >= size:
             return
-        self.poke()
+        self._wanted.set()
         try:
             async with asyncio.timeout(_PATIENCE_S), self._changed:
                 await self._changed.wait_for(lambda: self._published >= size)
@@ -92,6 +96,7 @@ class Publisher:
         size = await asyncio.to_thread(self._write)
         self._metrics.publish_seconds.observe(time.perf_counter() - started)
         self._metrics.published_size.set(size)
+        self._last_s = time.monotonic()
         async with self._changed:
             self._published = size
             self._changed.notify_all()
