@@ -15,8 +15,8 @@ from zkcredit.errors import CallerError, MalformedInput, StateConflict
 from zkcredit.ledger.log import EMPTY_ROOT
 
 _CHUNK = 1024
-_CACHE_KIB = 65_536
-_WAL_PAGES = 4_096
+_CACHE_KIB = 262_144
+_WAL_PAGES = 16_384  # random keys dirty a page each: let several batches share one write
 
 
 @dataclass(frozen=True, slots=True)
