@@ -118,12 +118,15 @@ def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of the same block for the same folder."""
-    with _mapped(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def locked(place: Path) -> Iterator[None]:
+    """Keeps others, processes and threads, out of blocks for the same folder or file.
+
+    Not to be nested for one place.
+    """
+    with _mapped(place):
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with _mapped(folder):
+        with _mapped(place):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

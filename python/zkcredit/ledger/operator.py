@@ -357,6 +357,15 @@ class Operator(StoredLog):
         The head is stored as signed before the signature is made; a head that
         contradicts an earlier one raises StateConflict and nothing is signed.
         """
+        if self._path is None:
+            self._published = self._sign_head()
+            return self._published
+        with folder.locked(self._path / folder.GENESIS):  # the file never goes back
+            text = self._sign_head()
+            folder.write_file(self._path / folder.CHECKPOINT, text.encode())
+        return text
+
+    def _sign_head(self) -> str:
         signers = self._operator_keys().signers(self._genesis.origin)
 
         def settle() -> Coordinator:
@@ -368,12 +377,7 @@ class Operator(StoredLog):
 
         head = self._store.transact(settle)
         unsigned = Note(Checkpoint(self._genesis.origin, head.size, head.root).text(), ())
-        text = unsigned.signed_by(*signers, time_s=self._clock() // 1000).encode()
-        if self._path is None:
-            self._published = text
-        else:
-            folder.write_file(self._path / folder.CHECKPOINT, text.encode())
-        return text
+        return unsigned.signed_by(*signers, time_s=self._clock() // 1000).encode()
 
     @property
     def published_checkpoint(self) -> str | None:

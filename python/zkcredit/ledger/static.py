@@ -47,6 +47,10 @@ class StaticLog:
         this one (the ledger's file was rolled back), StoreError.
         """
         folder.make(self._path)
+        with folder.locked(self._path):  # a slower publisher would undo what a faster one did
+            return self._publish()
+
+    def _publish(self) -> Checkpoint:
         self._add(folder.GENESIS, self._ledger.genesis.encode())
         before = self._published()
         text = self._ledger.checkpoint()
@@ -63,8 +67,7 @@ class StaticLog:
                 self._add(_attachment_path(digest), attached)
                 self._attached.add(digest)
         if head != before:  # else cosignatures may have been collected since
-            with folder.locked(self._path):
-                self._replace(folder.CHECKPOINT, text.encode())
+            self._replace(folder.CHECKPOINT, text.encode())
         self._remove_partials(start, head.size)
         return head
 
