@@ -23,7 +23,11 @@ BROKEN_PIPE = 141
 """Exit codes as a shell gives them for SIGINT and SIGPIPE."""
 
 _COMMANDS = {
-    "ledger": ("ledger_commands ledger_finality ledger_members", "group", "Make, read and check a ledger."),
+    "ledger": (
+        "ledger_commands ledger_finality ledger_members",
+        "group",
+        "Make, read and check a ledger.",
+    ),
     "serve": ("serve_commands", "serve_command", "Serve a ledger over HTTP."),
     "lender": (
         "lender_desk lender_commands lender_billing lender_serve lender_records lender_policies",
