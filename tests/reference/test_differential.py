@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 RANDOM = int(os.environ.get("ZKCREDIT_DIFFERENTIAL", "50"))
 BASES = [
     ("settle", {}), ("request", {}), ("open", {}), ("refresh", {}), ("update", {}),
-    ("statement", {}), ("statement", {"K": 3, "M": 2}), ("spend", {}), ("spend", {"K": 0}), ("spend", {"bits": 64}),
+    ("statement", {}), ("statement", {"K": 3, "M": 2}),
+    ("spend", {}), ("spend", {"K": 0}), ("spend", {"bits": 64}),
     ("spend", {"K": 3, "M": 2}),
 ]  # fmt: skip
 
