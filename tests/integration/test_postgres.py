@@ -260,13 +260,14 @@ def test_two_roots_for_one_size_are_never_signed_after_a_restore(
 # --- several processes -----------------------------------------------------------------
 
 
-def race(path: Path, batches: list[list[bytes]]) -> list[str]:
-    """Submits batches of encoded submissions; the name of each outcome."""
+def race(path: Path, batches: list[list[bytes]], start: threading.Barrier) -> list[str]:
+    """Submits batches of encoded submissions once all are ready; the name of each outcome."""
     from zkcredit.entries import Submission
 
     stub_engine(pytest.MonkeyPatch())
     outcomes = []
     with Operator.open(path, clock=Clock()) as ledger:
+        start.wait(30)
         for batch in batches:
             for result in ledger.submit_many([Submission.decode(data) for data in batch]):
                 if isinstance(result, ZkCreditError):
@@ -296,8 +297,9 @@ def test_processes_race_for_tokens(
 
         jobs = [batches(process) for process in range(rivals)]
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(rivals, mp_context=context) as pool:
-            results = list(pool.map(race, [path] * rivals, jobs))
+        with context.Manager() as manager, ProcessPoolExecutor(rivals, mp_context=context) as pool:
+            start = manager.Barrier(rivals)
+            results = list(pool.map(race, [path] * rivals, jobs, [start] * rivals))
         for position in range(tokens):
             assert sorted(result[position] for result in results) == [
                 *["already-spent"] * (rivals - 1),
