@@ -23,6 +23,7 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("bench_hashing", ("--quick",), "| each of 10,000 inputs"),
         ("bench_bbs", ("--quick",), "| each of 256 proofs"),
         ("load", ("--count", "8", "--seconds", "0.2", "--runs", "1"), "250 a second: p50"),
+        ("stores", ("nullifiers", "--rows", "2000", "--batch", "500"), "in batches of 500"),
         ("pipeline", ("--count", "6", "--runs", "1", "--threads", "1"), "6 purchases in"),
     ],
 )
