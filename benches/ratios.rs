@@ -9,12 +9,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use blst::min_pk::PublicKey;
+use blst::min_pk::{self, PublicKey};
 use blst::{MultiPoint, blst_p1_affine};
 use cpu_time::ThreadTime;
 use zkcredit_benches::{Spend, scalar, terms};
 use zkcredit_core::bbs::token::sign_commitment;
-use zkcredit_core::engine::verify_batch;
+use zkcredit_core::bls::{self, SecretKey};
+use zkcredit_core::engine::{Statement, verify_batch};
 use zkcredit_core::generators;
 use zkcredit_core::group::{E1Affine, Scalar, SecretBases, all_in_subgroup, msm, msm_128};
 
@@ -113,6 +114,36 @@ fn sums() {
     }
 }
 
+/// Different proofs, as a ledger gets them: equal points would meet in the sums.
+fn proved(spend: &Spend) -> Vec<(Statement, Vec<u8>)> {
+    (0..1024).map(|_| spend.prove()).collect()
+}
+
+fn batch(proved: &[(Statement, Vec<u8>)], n: usize) -> Vec<(&Statement, &[u8])> {
+    let items = proved.iter().map(|(s, p)| (s, p.as_slice()));
+    items.cycle().take(n).collect()
+}
+
+/// One BLS signature from bytes, decoding and tests included.
+fn signatures() {
+    let key = SecretKey::key_gen(&[3; 32], b"").expect("a key");
+    let message = b"a registration".as_slice();
+    let (public, signature) = (key.public_key().to_bytes(), key.sign(message).to_bytes());
+    let own = || {
+        let public = bls::PublicKey::from_bytes(&public).expect("a key");
+        let signature = bls::Signature::from_bytes(&signature).expect("a signature");
+        public.verify(message, &signature).expect("valid");
+    };
+    let other = || {
+        let public = PublicKey::key_validate(&public).expect("a key");
+        let signature = min_pk::Signature::from_bytes(&signature).expect("a signature");
+        let tag = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
+        let verdict = signature.verify(true, message, tag, &[], &public, false);
+        assert_eq!(verdict, blst::BLST_ERROR::BLST_SUCCESS);
+    };
+    against("BLS verification, own and blst", 1, &own, &other);
+}
+
 fn spends() {
     for k in [1, 3, 12] {
         let spend = Spend::new(k);
@@ -136,9 +167,9 @@ fn spends() {
         )))
     };
     one("sign C′", 1, &sign);
-    let (statement, proof) = spend.prove();
+    let proved = proved(&spend);
     for n in [1, 16, 64, 256, 1024, 4096] {
-        let items = vec![(&statement, proof.as_slice()); n];
+        let items = batch(&proved, n);
         let check = || assert!(verify_batch(&items).expect("random").is_empty());
         one(&format!("verify {n} spends"), n, &check);
     }
@@ -146,8 +177,8 @@ fn spends() {
 
 /// One core and all of them, by the clock.
 fn cores() {
-    let (statement, proof) = Spend::new(1).prove();
-    let items = vec![(&statement, proof.as_slice()); 1024];
+    let proved = proved(&Spend::new(1));
+    let items = batch(&proved, 1024);
     let mut least = [Duration::MAX; 2];
     for _ in 0..RUNS {
         for (least, threads) in least.iter_mut().zip([1, 0]) {
@@ -178,6 +209,7 @@ fn main() {
         .num_threads(1)
         .use_current_thread();
     pool.build_global().expect("the first use of the pool");
+    signatures();
     spends();
     sums();
 }
