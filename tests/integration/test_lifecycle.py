@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from kit import INTEREST, LIMIT, PLAIN, World, consistent, refused, seed, unchanged
 
@@ -15,6 +16,7 @@ from zkcredit.lender import Lender
 from zkcredit.terms import Terms
 from zkcredit.vault import TEST_COST, Vault
 from zkcredit.wallet import Wallet
+from zkcredit.wallet.state import HistoryRow
 
 
 @pytest.fixture
@@ -22,6 +24,11 @@ def world() -> Iterator[World]:
     world = World(INTEREST, shops=2)
     yield world
     world.close()
+
+
+def from_the_ledger(history: list[HistoryRow]) -> list[HistoryRow]:
+    """What of a history the ledger brings back: all but who the merchants were."""
+    return [msgspec.structs.replace(row, merchant_id=b"") for row in history]
 
 
 def restored(world: World, wallet: Wallet) -> Wallet:
@@ -56,7 +63,7 @@ def test_three_months(world: World) -> None:
     assert (report.uncovered_claims, report.uncovered_bills) == (0, 0)
     assert [row.kind for row in wallet.history()].count("spend") == 9
     again = restored(world, wallet)
-    assert again.history() == wallet.history()
+    assert again.history() == from_the_ledger(wallet.history())
     assert again.documents(1) == wallet.documents(1)
     assert world.token(again) == world.token(wallet)
 
@@ -205,7 +212,7 @@ def test_restore_in_the_middle_of_other_steps(world: World, kind: str) -> None:
         world.lender.update(world.ledger, again.opening(1))  # type: ignore[arg-type]
     world.answer(again, wallet)
     assert world.token(again) == world.token(wallet)
-    assert again.history() == wallet.history()
+    assert again.history() == from_the_ledger(wallet.history())
     consistent(again.line(1))
 
 

@@ -305,7 +305,7 @@ def h_flip(data: bytes) -> bytes:
     return bytes((data[0] ^ 1,)) + data[1:]
 
 
-@pytest.mark.parametrize("origin", ["a b", "a+b", "", "a\tb"])
+@pytest.mark.parametrize("origin", ["a b", "a+b", "", "a\tb", "a\u00a0", "\u2003a"])
 def test_origins_that_no_log_can_have(origin: str) -> None:
     with pytest.raises(CallerError):
         Genesis(origin, bytes(32), bytes(1312), bytes(48), bytes(32))

@@ -20,7 +20,7 @@ _SIZES = {"log_key": 32, "mldsa_key": 1312, "bls_key": 48, "nonce": 32}
 def check_origin(origin: str) -> None:
     """Raises CallerError unless ``origin`` can name a log: 1..64 bytes, no space or ``+``."""
     problem = text_problem(origin)
-    if problem is None and ("+" in origin or len(origin.split()) != 1):
+    if problem is None and any(char == "+" or char.isspace() for char in origin):
         problem = "it holds a space or a plus sign"
     if problem is not None:
         raise CallerError(f"origin {origin!r}: {problem}")
