@@ -1,8 +1,8 @@
 //! Ratios that survive a busy machine: what is compared runs in turns in one process,
-//! on one thread, and the least processor time of several runs counts. Prints a table.
+//! on one core, and the least processor time of several runs counts (of the whole
+//! process: blst starts threads of its own). Prints a table.
 //!
-//! `taskset -c 0 cargo bench --package zkcredit-benches --bench ratios` (blst starts
-//! threads of its own, whose time would not be counted, unless there is one core).
+//! `taskset -c 0 cargo bench --package zkcredit-benches --bench ratios`
 //! The last lines need all cores and are measured by the clock; `-- wall` prints them
 //! alone.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use blst::min_pk::{self, PublicKey};
 use blst::{MultiPoint, blst_p1_affine};
-use cpu_time::ThreadTime;
+use cpu_time::ProcessTime;
 use zkcredit_benches::{Spend, scalar, terms};
 use zkcredit_core::bbs::token::sign_commitment;
 use zkcredit_core::bls::{self, SecretKey};
@@ -34,7 +34,7 @@ fn cpu(candidates: &[Work<'_>]) -> Vec<f64> {
     let mut least = vec![Duration::MAX; candidates.len()];
     for _ in 0..RUNS {
         for (least, work) in least.iter_mut().zip(candidates) {
-            let start = ThreadTime::now();
+            let start = ProcessTime::now();
             work();
             *least = start.elapsed().min(*least);
         }
