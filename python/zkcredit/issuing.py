@@ -7,7 +7,7 @@ with one seed they are the same one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zkcredit import digests
 from zkcredit.entries import IssuerStatement, Statement, Submission
@@ -87,3 +87,34 @@ class IssuerDesk(Generic[_Store, _Keys]):
         digest = digests.registration_digest(ledger.ledger_id, statement.encode())
         evidence = possession + self.keys.bls.sign(digest)
         return ledger.submit(Submission(statement, evidence))
+
+
+class Issuer:
+    """What lenders and issuers of credentials share: one desk over one database."""
+
+    _store: OwnStore
+    _desk: IssuerDesk[Any, Any]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __reduce__(self) -> str:
+        raise CallerError(f"a {type(self).__name__} cannot be pickled")
+
+    def close(self) -> None:
+        """Closes the database; safe to repeat."""
+        self._store.close()
+
+    @property
+    def name(self) -> str:
+        """The issuer's name, as registered."""
+        return self._desk.name
+
+    @property
+    def issuer_id(self) -> bytes:
+        """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
+        return self._desk.issuer_id
+
+    def request_signer(self) -> RequestSigner:
+        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
+        return self._desk.request_signer()

@@ -31,34 +31,27 @@ from zkcredit.entries import (
     SchemaStatement,
 )
 from zkcredit.errors import CallerError, Refused, StateConflict
-from zkcredit.issuing import IssuerDesk
+from zkcredit.issuing import Issuer, IssuerDesk
 from zkcredit.keys import IssuerKeys
 
 if TYPE_CHECKING:
     from zkcredit._native import IssuerKey, Seed
     from zkcredit.ledger import LedgerView, Receipt
-    from zkcredit.service.signatures import RequestSigner
 
 _NO_TWEAK = bytes(32)
 _DAY_MS = 86_400_000
 
 
-class CredentialIssuer:
+class CredentialIssuer(Issuer):
     """An issuer on one ledger. ``clock`` gives Unix time in milliseconds."""
 
     def __init__(
         self, store: IssuerStore, seed: Seed, clock: Callable[[], int] | None = None
     ) -> None:
-        self._store = store
+        self._store: IssuerStore = store
         self._desk: IssuerDesk[IssuerStore, IssuerKeys] = IssuerDesk(
             store, IssuerKeys(seed), clock or system_clock
         )
-
-    def __repr__(self) -> str:
-        return f"CredentialIssuer({self.name!r})"
-
-    def __reduce__(self) -> str:
-        raise CallerError("an issuer cannot be pickled")
 
     @classmethod
     def create(
@@ -88,24 +81,6 @@ class CredentialIssuer:
         issuer = cls(IssuerStore.open(path), seed, clock)
         issuer._desk.check_owner()
         return issuer
-
-    def close(self) -> None:
-        """Closes the database; safe to repeat."""
-        self._store.close()
-
-    @property
-    def name(self) -> str:
-        """The issuer's name, as registered."""
-        return self._desk.name
-
-    @property
-    def issuer_id(self) -> bytes:
-        """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
-        return self._desk.issuer_id
-
-    def request_signer(self) -> RequestSigner:
-        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
-        return self._desk.request_signer()
 
     # -- registration ----------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ then one transaction decides, and only afterwards is anything answered.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from zkcredit import digests
+from zkcredit.clock import system_clock
 from zkcredit.entries import (
     Entry,
     LineStatement,
@@ -42,10 +42,6 @@ BATCH_MAX = 4_096
 """Most submissions that one call accepts; more are split by the caller."""
 
 
-def _system_clock() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Operator(StoredLog):
     """A ledger and its operator. Implements :class:`zkcredit.ledger.LedgerView`.
 
@@ -66,7 +62,7 @@ class Operator(StoredLog):
         super().__init__(store, genesis)
         self._path = path
         self._keys = keys
-        self._clock = clock or _system_clock
+        self._clock = clock or system_clock
         self._published: str | None = None
         place = None if path is None else path / folder.ATTACHMENTS
         self._attachments = Attachments(place, read_only=read_only)

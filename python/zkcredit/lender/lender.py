@@ -22,6 +22,7 @@ from zkcredit.entries import (
     TermsStatement,
 )
 from zkcredit.errors import CallerError, Refused, StateConflict, ZkCreditError
+from zkcredit.issuing import Issuer
 from zkcredit.keys import LenderKeys
 from zkcredit.lender import billing, granting, history, onboarding, records, settling, signing
 from zkcredit.lender.desk import Desk, cap_minor
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from zkcredit.records.documents import CreditAgreement, CreditReport
     from zkcredit.records.grants import Grant, Shared
     from zkcredit.records.recipients import Recipient
-    from zkcredit.service.signatures import RequestSigner
     from zkcredit.terms import Terms
     from zkcredit.tokens import Product
 
@@ -69,21 +69,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Lender:
+class Lender(Issuer):
     """A lender on one ledger. ``clock`` gives Unix time in milliseconds."""
 
     def __init__(
         self, store: LenderStore, seed: Seed, clock: Callable[[], int] | None = None
     ) -> None:
-        self._store = store
+        self._store: LenderStore = store
         self._clock = clock or system_clock
-        self._desk = Desk(store, LenderKeys(seed), self._clock)
-
-    def __repr__(self) -> str:
-        return f"Lender({self.name!r})"
-
-    def __reduce__(self) -> str:
-        raise CallerError("a lender cannot be pickled")
+        self._desk: Desk = Desk(store, LenderKeys(seed), self._clock)
 
     @classmethod
     def create(
@@ -115,24 +109,6 @@ class Lender:
         lender = cls(LenderStore.open(path), seed, clock)
         lender._desk.check_owner()
         return lender
-
-    def close(self) -> None:
-        """Closes the database; safe to repeat."""
-        self._store.close()
-
-    @property
-    def name(self) -> str:
-        """The lender's name, as registered."""
-        return self._desk.name
-
-    @property
-    def issuer_id(self) -> bytes:
-        """Identifier on the ledger (32 bytes); CallerError before :meth:`register`."""
-        return self._desk.issuer_id
-
-    def request_signer(self) -> RequestSigner:
-        """What signs HTTP requests to a ledger's service; CallerError before :meth:`register`."""
-        return self._desk.request_signer()
 
     # -- registration ----------------------------------------------------------------------
 
