@@ -14,6 +14,8 @@ import unicodedata
 
 from zkcredit.errors import CallerError, MalformedInput
 
+GROUP_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+"""Order r of the groups of BLS12-381: scalars are below it."""
 TEXT_MAX_BYTES = 64
 """Longest text, in bytes of UTF-8, that :meth:`Writer.text8` accepts."""
 

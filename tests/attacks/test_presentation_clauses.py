@@ -13,12 +13,13 @@ from credentialkit import Scene, secret
 from forgerkit import Edit, edits, fails, forge, lie
 
 from zkcredit._native import commit
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.builtin import IDENTITY
 from zkcredit.credentials.schema import FieldType
 from zkcredit.errors import Unsatisfied
 from zkcredit.policies.binding import Bound
 from zkcredit.policies.circuit import build
-from zkcredit.policies.clauses import GROUP_ORDER, to_scalar
+from zkcredit.policies.clauses import to_scalar
 from zkcredit.policies.lists import LIST_SCHEMA, SignedList, sign_list
 from zkcredit.policies.policy import ListRule
 from zkcredit.policies.presentation import Presentation

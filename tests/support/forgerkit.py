@@ -12,12 +12,13 @@ from credentialkit import Scene
 
 from zkcredit import digests
 from zkcredit._native import Circuit
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.held import HeldCredential
 from zkcredit.errors import CallerError, Refused
 from zkcredit.keys import WalletKeys
 from zkcredit.policies import circuit, present, witness
 from zkcredit.policies.circuit import Relations
-from zkcredit.policies.clauses import GROUP_ORDER, to_scalar
+from zkcredit.policies.clauses import to_scalar
 from zkcredit.policies.lists import SignedList
 from zkcredit.policies.present import Consent
 from zkcredit.policies.presentation import Presentation

@@ -13,12 +13,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from zkcredit._native import Prover
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.errors import Unsatisfied
 from zkcredit.policies import witness
 from zkcredit.policies.circuit import build
 from zkcredit.policies.clauses import (
-    GROUP_ORDER,
     FieldRef,
     ListClause,
     Relation,

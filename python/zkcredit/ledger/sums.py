@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zkcredit import digests
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.errors import CheckFailed
 
 _BATCH = 1024
-_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 
 
 class Row(Protocol):
@@ -158,7 +158,7 @@ def _compare(rows: Sequence[Row], found: _Sum) -> TotalCheck:
 
     first = rows[0]
     sum_minor = sum(row.sum_minor for row in rows)
-    rho = sum(int.from_bytes(row.sum_rho, "big") for row in rows) % _ORDER
+    rho = sum(int.from_bytes(row.sum_rho, "big") for row in rows) % GROUP_ORDER
     point = found.flush()
     if sum_minor == 0 and rho == 0:
         agrees = point is None

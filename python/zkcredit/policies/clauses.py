@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.schema import TEXT_SCALAR_BITS, FieldType
 from zkcredit.policies.policy import ListRule
 
 EXPIRY_BITS = 15
 """Width of the days until a credential expires: it can be shown if they are less than 89 years."""
-GROUP_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 
 
 def to_scalar(value: int) -> bytes:

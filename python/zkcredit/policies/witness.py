@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from zkcredit.codec import GROUP_ORDER
 from zkcredit.errors import Refused
 from zkcredit.policies.circuit import LIMB_BITS, limb_name
 from zkcredit.policies.clauses import (
-    GROUP_ORDER,
     FieldRef,
     GroundClause,
     ListClause,
