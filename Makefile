@@ -111,7 +111,7 @@ mutants: setup
 torture: setup
 	$(BIN)/python tests/torture/torture.py $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
-# Every decoder for SECONDS each; ARGS="'rs/*' py/entry" chooses.
+# Every decoder for SECONDS each; ARGS="--jobs 2 'rs/*' py/entry" chooses, two at a time.
 FUZZ := target/fuzz/venv
 fuzz: setup
 	$(PYTHON) -m venv $(FUZZ)
