@@ -2,16 +2,22 @@
 
 The server's programs are found where Debian puts them; `.ci/run` installs them. They
 refuse to run as root, so root runs them as the user `postgres`, or as `nobody`.
+
+A server never outlives its tests: this file, run as a program, waits until whoever holds
+the lock on the server's folder is gone, killed or not, and then removes both. Where the
+waiter was killed too, the next server to start does it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +27,8 @@ from urllib.parse import quote
 import psycopg
 
 NAME = "zkcredit"
+_PREFIX = "zkcredit-postgres-"
+_OWNER = "owner"
 _SETTINGS = (
     "listen_addresses=''",
     "max_connections=80",
@@ -118,19 +126,60 @@ def server() -> Iterator[Server]:
     """A fresh server that is gone afterwards, with what it stored."""
     binaries = programs()
     assert binaries is not None
-    folder = Path(tempfile.mkdtemp(prefix="zkcredit-postgres-"))
+    remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     made = Server(folder, binaries)
     user = _other_user()
     if os.geteuid() == 0 and user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     folder.chmod(0o755)
-    try:
-        options = ("-U", NAME, "-A", "trust", "-E", "UTF8", "--no-locale")
+    with _remover(folder):
+        options = ("-U", NAME, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         made.run("initdb", "-D", str(made.data), *options)
         made.start()
         made.execute(f"CREATE DATABASE {NAME}", made.url().replace(f"/{NAME}?", "/postgres?"))
         yield made
+
+
+@contextlib.contextmanager
+def _remover(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock; a process beside waits for its end, and removes the server."""
+    owner = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(owner, fcntl.LOCK_EX)
+    command = [sys.executable, __file__, str(folder)]
+    waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield
     finally:
-        with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
-            made.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
+        fcntl.flock(owner, fcntl.LOCK_UN)  # also where a child inherited it
+        os.close(owner)
+        waiting.wait(60)
+
+
+def remove(folder: Path, *, wait: bool) -> None:
+    """Stops the server in ``folder`` and removes it, once its owner is gone.
+
+    Does nothing if it is there still and ``wait`` is not set.
+    """
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        owner = os.open(folder / _OWNER, os.O_RDWR)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            binaries = programs()
+            assert binaries is not None
+            with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
+                Server(folder, binaries).stop("immediate")
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(owner)
+
+
+def remove_abandoned() -> None:
+    """Removes servers of runs that were killed together with their waiters."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(PermissionError):  # another user's
+            remove(folder, wait=False)
+
+
+if __name__ == "__main__":
+    remove(Path(sys.argv[1]), wait=True)
