@@ -255,12 +255,6 @@ def test_a_merchant_may_sign_its_settlements(
     assert world.lender.settlement(world.ledger, opening).sum_minor == 500
 
 
-def test_answers_without_an_end(ledger: RemoteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zkcredit.service.client._ANSWER_MAX_BYTES", 100)
-    with pytest.raises(MalformedInput, match="does not end"):
-        ledger.sync()
-
-
 def test_an_operator_that_slips_in_an_entry(
     world: World, ledger: RemoteLedger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ Only lines that verify under a key of the policy are taken over.
 
 from __future__ import annotations
 
+import http.client
 import re
 import urllib.error
 import urllib.request
@@ -14,16 +15,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import IO
 
 from zkcredit.cosigner.mirror import PublishedLog, tiles_of
 from zkcredit.cosigner.witness import Request
 from zkcredit.errors import CheckFailed, MalformedInput, StoreError, ZkCreditError
 from zkcredit.ledger import folder, log
-from zkcredit.ledger.note import Checkpoint, Note, Signature, parse_signature
+from zkcredit.ledger.limits import read_parts
+from zkcredit.ledger.note import NOTE_MAX_BYTES, Checkpoint, Note, Signature, parse_signature
 from zkcredit.ledger.quorum import Policy, Verdict
 
 _TIMEOUT_S = 30
-_ANSWER_BYTES = 1 << 20
+_PART_BYTES = 1 << 16
 _ATTEMPTS = 3
 
 
@@ -133,19 +136,24 @@ def _ask(url: str, source: PublishedLog, note: Note) -> Sequence[Signature]:
 
 
 def _post(url: str, data: bytes) -> tuple[int, str]:
-    """Status and body of a POST; StoreError if there is no answer."""
+    """Status and body of a POST; StoreError if there is no answer, CheckFailed ``too-large``."""
     if not url.startswith(("http://", "https://")):
         raise MalformedInput(f"{url} is not an address of a witness")
     request = urllib.request.Request(url, data, {"Content-Type": "text/plain; charset=utf-8"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-            status, body = response.status, response.read(_ANSWER_BYTES)
+            status, body = response.status, _body(url, response)
     except urllib.error.HTTPError as error:
         with error:
-            status, body = error.code, error.read(_ANSWER_BYTES)
-    except OSError as error:
+            status, body = error.code, _body(url, error)
+    except (OSError, http.client.HTTPException) as error:
         raise StoreError(f"{url}: {error}") from None
     try:
         return status, body.decode()
     except UnicodeDecodeError:
         raise MalformedInput(f"{url} does not answer with text") from None
+
+
+def _body(url: str, response: IO[bytes]) -> bytes:
+    """The answer: cosignature lines, a size or a reason, all of them shorter than a note."""
+    return read_parts(url, iter(partial(response.read, _PART_BYTES), b""), NOTE_MAX_BYTES)

@@ -27,6 +27,8 @@ from zkcredit.ledger.store import Changes, Coordinator
 
 _STEP_BUNDLES = 4
 """Bundles of 256 entries judged together: many proofs cost less each, memory stays small."""
+_STEP_BYTES = 16 << 20
+"""A step that holds more ends with its bundle. Two steps are in memory at a time."""
 
 
 class PublishedLog(Protocol):
@@ -222,8 +224,15 @@ def _read_ahead(source: PublishedLog, start: int, stop: int, believe: bool) -> I
 
     def load(first: int) -> _Step:
         last = min((first // TILE_WIDTH + _STEP_BUNDLES) * TILE_WIDTH, stop)
+        records: list[Record] = []
+        held = 0
         try:
-            records = list(source.records(first, last))
+            for record in source.records(first, last):
+                records.append(record)
+                held += sum(len(part) for part in record[1:4] if part)
+                if held > _STEP_BYTES and (record[0] + 1) % TILE_WIDTH == 0:
+                    last = record[0] + 1
+                    break
         except MalformedInput as error:
             raise CheckFailed(str(error), check="damaged-entries") from error
         if [record[0] for record in records] != list(range(first, last)):

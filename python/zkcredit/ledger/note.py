@@ -18,7 +18,8 @@ from typing import Protocol
 
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput
 
-_MAX_BYTES = 1 << 20
+NOTE_MAX_BYTES = 1 << 20
+"""Longest note that is read."""
 _MAX_SIGNATURES = 100
 _TIME_BYTES = 8
 _TIME_LIMIT = 1 << 63
@@ -180,7 +181,7 @@ class Note:
     @classmethod
     def decode(cls, data: str) -> Note:
         """The note that ``data`` encodes."""
-        if len(data) > _MAX_BYTES:
+        if len(data) > NOTE_MAX_BYTES:
             raise MalformedInput("note is too long")
         if any(ord(char) < 0x20 and char != "\n" for char in data):
             raise MalformedInput("note holds a control character")

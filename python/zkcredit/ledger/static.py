@@ -10,15 +10,16 @@ StateConflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from zkcredit.codec import Reader, Writer
 from zkcredit.errors import CheckFailed, MalformedInput, StateConflict, StoreError
 from zkcredit.ledger import folder, log
 from zkcredit.ledger.genesis import Genesis
+from zkcredit.ledger.limits import file_limit, read_parts
 from zkcredit.ledger.note import Checkpoint, Note
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from zkcredit.ledger.replay import Record
 
 _TIMEOUT_S = 30
-_MAX_FILE_BYTES = 512 << 20
-"""Longest file that is read: 256 entries with the longest evidence are below it."""
+_PART_BYTES = 1 << 16
 
 
 class StaticLog:
@@ -226,6 +226,7 @@ class StaticSource:
 
     def __init__(self, place: str | Path) -> None:
         self._place = place
+        self._read = open_place(place)
         self.genesis = Genesis.decode(self._need(folder.GENESIS))
         text = self._need(folder.CHECKPOINT)
         try:
@@ -299,10 +300,24 @@ class StaticSource:
         return CheckFailed(f"{self._place} has no {name}: it is cut", check="withheld")
 
     def _get(self, name: str) -> bytes | None:
-        if isinstance(self._place, str) and self._place.startswith(("http://", "https://")):
-            return _download(f"{self._place.rstrip('/')}/{name}")
-        path = Path(self._place) / name
-        return folder.read_file(path) if path.is_file() else None
+        return self._read(name)
+
+
+def open_place(place: str | Path) -> Callable[[str], bytes | None]:
+    """How to read the files of a published log, in a folder or behind a URL, by their names.
+
+    The function gives None for a file that is not there. It raises StoreError, and CheckFailed
+    ``too-large`` for one that is longer than it can be.
+    """
+    if isinstance(place, str) and place.startswith(("http://", "https://")):
+        return lambda name: _download(f"{place.rstrip('/')}/{name}", file_limit(name))
+    root = Path(place)
+
+    def read(name: str) -> bytes | None:
+        path = root / name
+        return _read_file(path, file_limit(name)) if path.is_file() else None
+
+    return read
 
 
 def _evidence(item: bytes) -> tuple[bytes, bytes]:
@@ -312,20 +327,36 @@ def _evidence(item: bytes) -> tuple[bytes, bytes]:
     return proof, memo
 
 
-def _download(url: str) -> bytes | None:
-    """The body behind ``url``, None for 404; StoreError for anything else."""
+def _read_file(path: Path, limit: int) -> bytes:
+    """The file, which somebody else may have put there."""
+    try:
+        with path.open("rb") as file:
+            return read_parts(str(path), _parts(file), limit)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def _parts(stream: IO[bytes]) -> Iterator[bytes]:
+    while part := stream.read(_PART_BYTES):
+        yield part
+
+
+def _download(url: str, limit: int) -> bytes | None:
+    """The body behind ``url``, None for 404; StoreError for anything else.
+
+    CheckFailed ``too-large`` for more than ``limit`` bytes.
+    """
+    import http.client
     import urllib.error
     import urllib.request
 
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310
-            data: bytes = response.read(_MAX_FILE_BYTES + 1)
+            announced = response.headers.get("Content-Length")
+            return read_parts(url, _parts(response), limit, announced)
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.NOT_FOUND:
             return None
         raise StoreError(f"{url}: {error}") from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise StoreError(f"{url}: {error}") from None
-    if len(data) > _MAX_FILE_BYTES:
-        raise MalformedInput(f"{url} is longer than {_MAX_FILE_BYTES} bytes")
-    return data

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from zkcredit.errors import CallerError, MalformedInput, StoreError, ZkCreditError
+from zkcredit.ledger.limits import file_limit, read_parts
 from zkcredit.service import wire
 from zkcredit.service.problems import CONTENT_TYPE, Problem, error_of
 
@@ -22,8 +23,7 @@ _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _TRIES = 4
 _PAUSE_S = 0.25
 _PAUSE_MAX_S = 5.0
-_ANSWER_MAX_BYTES = 512 << 20
-"""Longest answer that is read: 256 entries with the longest evidence are below it."""
+_PART_BYTES = 1 << 16
 _AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _T = TypeVar("_T")
@@ -63,8 +63,11 @@ class Client:
     # --- reading -----------------------------------------------------------------
 
     def file(self, name: str) -> bytes | None:
-        """A file of the published log, None if it is not there."""
-        answer = self._send("GET", f"/{name}")
+        """A file of the published log, None if it is not there.
+
+        CheckFailed ``too-large`` for more bytes than such a file can have.
+        """
+        answer = self._send("GET", f"/{name}", limit=file_limit(name))
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         return self._success(answer).content
@@ -78,7 +81,8 @@ class Client:
 
     def changed(self, name: str, tag: str) -> tuple[str, bytes] | None:
         """(entity tag, content) of a file, None if it is still that of ``tag``."""
-        answer = self._send("GET", f"/{name}", {"If-None-Match": tag} if tag else {})
+        asked = {"If-None-Match": tag} if tag else {}
+        answer = self._send("GET", f"/{name}", asked, limit=file_limit(name))
         if answer.status == HTTPStatus.NOT_MODIFIED:
             return None
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -88,7 +92,9 @@ class Client:
     def get(self, path: str, kind: type[_T], query: Mapping[str, int] | None = None) -> _T:
         """A JSON body."""
         asked = "&".join(f"{name}={value}" for name, value in (query or {}).items())
-        answer = self._send("GET", f"{path}?{asked}" if asked else path)
+        answer = self._send(
+            "GET", f"{path}?{asked}" if asked else path, limit=wire.answer_limit(kind)
+        )
         return wire.decode(self._success(answer).content, kind)
 
     # --- changing ----------------------------------------------------------------
@@ -131,16 +137,21 @@ class Client:
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
         signer: RequestSigner | None = None,
+        *,
+        limit: int = wire.ANSWER_MAX_BYTES,
     ) -> Answer:
         pause_s = _PAUSE_S
         for left in reversed(range(_TRIES)):
             request = self._http.build_request(
-                method, self.url + path, headers=dict(headers or {}), content=content or None
+                method,
+                self.url + path,
+                headers={"Accept-Encoding": "identity", **(headers or {})},
+                content=content or None,
             )
             if signer is not None:
                 self._sign(signer, request, content)
             try:
-                answer = self._receive(request)
+                answer = self._receive(request, limit)
             except httpx.HTTPError as error:
                 if not left:
                     raise StoreError(f"{self.url}: {type(error).__name__}: {error}") from None
@@ -152,17 +163,15 @@ class Client:
             pause_s *= 2
         raise AssertionError
 
-    def _receive(self, request: httpx.Request) -> Answer:
+    def _receive(self, request: httpx.Request, limit: int) -> Answer:
         response = self._http.send(request, stream=True)
-        try:
-            content = bytearray()
-            for part in response.iter_bytes():
-                content += part
-                if len(content) > _ANSWER_MAX_BYTES:
-                    raise MalformedInput(f"{request.url.path}: the answer does not end")
+        try:  # bytes as they come: what is compressed may be any size unpacked
+            announced = response.headers.get("content-length")
+            parts = response.iter_raw(_PART_BYTES)
+            content = read_parts(request.url.path, parts, limit, announced)
         finally:
             response.close()
-        return Answer(response.status_code, response.headers, bytes(content))
+        return Answer(response.status_code, response.headers, content)
 
     @staticmethod
     def _sign(signer: RequestSigner, request: httpx.Request, content: bytes) -> None:

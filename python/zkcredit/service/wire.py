@@ -20,6 +20,10 @@ from zkcredit.service.problems import Problem
 BATCH_MAX = 1_024
 """Most submissions or replies of one request."""
 REPLY_MAX_BYTES = 65_535
+ANSWER_MAX_BYTES = 4 << 20
+"""Longest JSON body that a client reads: results of 1,024 submissions, or 1,024 indexes."""
+OVERDUE_MAX_BYTES = 64 << 20
+"""The same for overdue replies: some 400,000 of them."""
 
 SUBMISSION = "application/vnd.zkcredit.submission"
 BATCH = "application/vnd.zkcredit.submissions"
@@ -159,6 +163,11 @@ BODIES = (
 """Every JSON body."""
 for _kind in BODIES:  # two threads that use a type for the first time crash the process
     msgspec.json.Decoder(_kind)
+
+
+def answer_limit(kind: type[object]) -> int:
+    """The most bytes that a client reads of a body of this kind."""
+    return OVERDUE_MAX_BYTES if kind is OverdueReplies else ANSWER_MAX_BYTES
 
 
 def decode(data: bytes, expected: type[_T]) -> _T:
