@@ -131,6 +131,11 @@ class Database:
     def _connection(self) -> Any:
         return self._driver.connection
 
+    @property
+    def failed(self) -> bool:
+        """Whether a failed sync ended all writing: only a database opened anew goes on."""
+        return self._failed
+
     @classmethod
     def _create(cls, place: Path | str | None, fill: Callable[[Self], None] | None = None) -> Self:
         """A new database at ``place``, a file or an address, or in memory if None.

@@ -106,6 +106,11 @@ class Issuer:
         self._store.close()
 
     @property
+    def failed(self) -> bool:
+        """Whether a failed sync ended all writing: only a database opened anew goes on."""
+        return self._store.failed
+
+    @property
     def name(self) -> str:
         """The issuer's name, as registered."""
         return self._desk.name

@@ -7,16 +7,19 @@ that a test can make thousands of entries; tests of the proofs are elsewhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pysqlite3
 import pytest
 
 from zkcredit import _native, digests
 from zkcredit.cosigner import members
 from zkcredit.cosigner.keys import CosignerKeys, Role
+from zkcredit.database import Database
 from zkcredit.entries import (
     BillingStatement,
     IssuerStatement,
@@ -85,6 +88,20 @@ def stub_engine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(_native, "check_issuer_key", lambda _: None)
     monkeypatch.setattr(_native, "verify_public_signatures", verify_signatures)
     return calls
+
+
+@contextmanager
+def unsynced(database: Database) -> Iterator[None]:
+    """Has the disk fail to sync whatever is committed inside."""
+
+    def commit() -> None:
+        error = pysqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database._driver, "commit", commit)
+        yield
 
 
 @dataclass

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pysqlite3
 import pytest
-from ledgerkit import Clock, World, stub_engine
+from ledgerkit import Clock, World, stub_engine, unsynced
 
 from zkcredit.errors import StoreError
 from zkcredit.ledger import Operator
 from zkcredit.ledger.fsck import fsck
-
-
-def failing() -> None:
-    error = pysqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
-    raise error
 
 
 def test_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,10 +17,10 @@ def test_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Operator.create(tmp_path / "ledger", clock=Clock()) as ledger:
         world = World(ledger, Clock())
         size = ledger.size
-        with monkeypatch.context() as patch:
-            patch.setattr(ledger._store._driver, "commit", failing)
-            with pytest.raises(StoreError, match="disk I/O error"):
-                world.submit(world.spend("a"))
+        assert not ledger.failed
+        with unsynced(ledger._store), pytest.raises(StoreError, match="disk I/O error"):
+            world.submit(world.spend("a"))
+        assert ledger.failed
         with pytest.raises(StoreError, match="open the ledger database again"):
             world.submit(world.spend("b"))
         with pytest.raises(StoreError, match="open the ledger database again"):

@@ -15,7 +15,7 @@ import click
 
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.lender_desk import group, lender_on_ledger
-from zkcredit.errors import StoreError
+from zkcredit.errors import ZkCreditError
 
 if TYPE_CHECKING:
     from zkcredit.cli.context import AnyLedger
@@ -51,12 +51,19 @@ def serve(session: Session, every_s: float) -> None:
 
 
 def _rounds(lender: Lender, ledger: AnyLedger, every_s: float, stop: threading.Event) -> int:
-    """Signs round after round; a round that failed is repeated after a longer pause."""
+    """Signs round after round; what may pass is tried again after a longer pause.
+
+    A database of one's own that takes no more writes does not pass: that error is raised.
+    """
+    from zkcredit.service.problems import may_pass
+
     signed, pause_s = 0, every_s
     while not stop.is_set():
         try:
             report = lender.sign_pending(ledger)
-        except StoreError as error:
+        except ZkCreditError as error:
+            if lender.failed or ledger.failed or not may_pass(error):
+                raise
             _log("unreachable", code=error.code)
             pause_s = min(_PAUSE_MAX_S, pause_s * 2)
         else:

@@ -43,13 +43,19 @@ class Follower:
         self._stopping.set()
 
     def run(self) -> None:
-        """Follows until :meth:`stop`; StateConflict of one's own database ends it, too."""
+        """Follows until :meth:`stop`.
+
+        StateConflict of one's own database ends it, too, and StoreError once that takes no
+        more writes.
+        """
         while not self._stopping.is_set():
             try:
                 self._look()
             except _Stopped:
                 return
             except (CheckFailed, MalformedInput, StoreError) as error:
+                if self._cosigner.mirror.failed:
+                    raise
                 self._on_failure(error)
             self._stopping.wait(self._interval_s)
 

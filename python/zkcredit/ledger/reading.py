@@ -38,6 +38,11 @@ class StoredLog:
         self.close()
 
     @property
+    def failed(self) -> bool:
+        """Whether a failed sync ended all writing: only a ledger opened anew goes on."""
+        return self._store.failed
+
+    @property
     def ledger_id(self) -> bytes:
         """32 bytes that name this ledger."""
         return self._ledger_id

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from zkcredit.errors import ZkCreditError
+from zkcredit.errors import StoreError, ZkCreditError
 from zkcredit.service import wire
 from zkcredit.service.context import Context, Settings
 from zkcredit.service.problems import CONTENT_TYPE, KINDS, Problem, problem, problem_of
@@ -48,13 +48,22 @@ class Service:
         self._patterns: dict[object, str] = {}
         self._context: Context | None = None
         self.failure: ZkCreditError | None = None
-        """Why the service could not start."""
+        """Why the service could not start, or had to end."""
 
     @property
     def context(self) -> Context:
         """What is being served, between start-up and shutdown."""
         assert self._context is not None
         return self._context
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing can be accepted any more until the service is started again."""
+        context = self._context
+        if context is None or not (context.ledger.failed or context.store.failed):
+            return False
+        self.failure = StoreError("a database could not be synced: start the service again")
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""

@@ -24,7 +24,12 @@ _TRIES = 4
 _PAUSE_S = 0.25
 _PAUSE_MAX_S = 5.0
 _PART_BYTES = 1 << 16
-_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_AGAIN = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 _T = TypeVar("_T")
 
@@ -156,9 +161,12 @@ class Client:
                 if not left:
                     raise StoreError(f"{self.url}: {type(error).__name__}: {error}") from None
             else:
-                if answer.status not in _AGAIN or not left:
+                wait = answer.headers.get("retry-after", "")
+                # 409 with a time: the same request, sent before, is still being answered
+                busy = answer.status in _AGAIN or (answer.status == HTTPStatus.CONFLICT and wait)
+                if not busy or not left:
                     return answer
-                pause_s = max(pause_s, _seconds(answer.headers.get("retry-after", "")))
+                pause_s = max(pause_s, _seconds(wait))
             time.sleep(min(pause_s, _PAUSE_MAX_S))
             pause_s *= 2
         raise AssertionError

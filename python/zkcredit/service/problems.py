@@ -119,6 +119,12 @@ def problem_of(error: ZkCreditError, request_id: str = "") -> Problem:
     return problem("refused", detail, rule=error.rule, request_id=request_id)
 
 
+def may_pass(error: ZkCreditError) -> bool:
+    """Whether the same request may succeed later, as it is."""
+    kind = KINDS.get(error.rule if isinstance(error, Refused) else error.code)
+    return kind is not None and kind.retry_after_s is not None
+
+
 def error_of(found: Problem) -> ZkCreditError:
     """The error that ``found`` tells of; StoreError for types that this program does not know."""
     plain = _PLAIN.get(found.name)

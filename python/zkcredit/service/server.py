@@ -29,11 +29,15 @@ class Server(uvicorn.Server):
     """Ends on SIGINT or SIGTERM after everything that was accepted is answered.
 
     Connections that start a request and do not finish its head are closed: a client that
-    trickles bytes holds nothing. ``on_ready`` is called once requests are answered.
+    trickles bytes holds nothing. A service that can accept nothing more is ended.
+    ``on_ready`` is called once requests are answered.
     """
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._service = service
         self._on_ready = on_ready
         self._slow: dict[Any, float] = {}
 
@@ -62,7 +66,9 @@ class Server(uvicorn.Server):
             self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Closes slow connections; called ten times a second."""
+        """Closes slow connections, ends what has failed; called ten times a second."""
+        if self._service.failed:
+            self.should_exit = True
         now = time.monotonic()
         waiting: dict[Any, float] = {}
         connections: set[Any] = set(self.server_state.connections)
@@ -121,11 +127,14 @@ def server_of(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    return Server(config, on_ready)
+    return Server(config, service, on_ready)
 
 
 def run(service: Service, server: Server, bound: socket.socket) -> None:
-    """Serves until a signal asks for an end; raises what kept the service from starting."""
+    """Serves until a signal asks for an end.
+
+    Raises what kept the service from starting, or made it end.
+    """
     logger = logging.getLogger("uvicorn")
     logger.addHandler(logging.NullHandler())  # the service has a log of its own
     logger.propagate = False
@@ -133,3 +142,5 @@ def run(service: Service, server: Server, bound: socket.socket) -> None:
         asyncio.run(server.serve(sockets=[bound]))
     except SystemExit:
         raise service.failure or StoreError("the service did not start") from None
+    if service.failure is not None:
+        raise service.failure
