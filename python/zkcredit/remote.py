@@ -34,7 +34,7 @@ from zkcredit.errors import (
     StoreError,
     ZkCreditError,
 )
-from zkcredit.ledger import OwedReply, Receipt, log
+from zkcredit.ledger import OwedReply, Receipt, folder, log
 from zkcredit.ledger.genesis import Genesis
 from zkcredit.ledger.note import Checkpoint
 from zkcredit.ledger.registry import Registry
@@ -221,6 +221,12 @@ class RemoteLedger(Mirror):
         self.sync()
         return self._note
 
+    def cosigned_checkpoints(self) -> list[str]:
+        """What the service offers as cosigned, and the checkpoint that was followed to."""
+        data = self._client.file(folder.COSIGNED)
+        self.sync()  # afterwards, as that one is of entries which may be new
+        return [text for text in ((data or b"").decode(errors="replace"), self._note) if text]
+
     # --- submitting --------------------------------------------------------------
 
     def submit(self, submission: Submission) -> Receipt:
@@ -264,7 +270,10 @@ class RemoteLedger(Mirror):
         return results
 
     def _check_receipts(self, accepted: Sequence[tuple[Submission, Receipt]]) -> None:
-        """CheckFailed unless every receipt names the entry that holds the statement."""
+        """CheckFailed unless every receipt names the entry that holds the statement.
+
+        ``receipt`` if another one does, ``void`` if that entry counts for nothing.
+        """
         if not accepted:
             return
         last = max(receipt.index for _, receipt in accepted)
@@ -272,7 +281,7 @@ class RemoteLedger(Mirror):
             self._await(last)
         for submission, receipt in accepted:
             statement = submission.statement.encode()
-            entry = Entry.decode(self._store.entry(receipt.index))
+            entry = super().entry(receipt.index)
             if (
                 entry.statement.encode() != statement
                 or entry.timestamp_ms != receipt.timestamp_ms

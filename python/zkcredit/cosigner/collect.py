@@ -80,10 +80,7 @@ def write(place: Path, collected: Collected) -> None:
 
 
 def _read(path: Path) -> Note:
-    try:
-        return Note.decode(folder.read_file(path).decode())
-    except UnicodeDecodeError:
-        raise MalformedInput(f"{path} is not text") from None
+    return Note.decode(folder.read_text(path))
 
 
 def _offers(

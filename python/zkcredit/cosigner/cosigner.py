@@ -137,10 +137,7 @@ class Cosigner:
         path = self._path / folder.CHECKPOINT
         if not path.is_file():
             return None
-        try:
-            return Note.decode(folder.read_file(path).decode())
-        except UnicodeDecodeError:
-            raise MalformedInput(f"{path} is not text") from None
+        return Note.decode(folder.read_text(path))
 
     # --- following -----------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from zkcredit.cosigner.store import CosignerStore
 from zkcredit.cosigner.tree import PublishedTree, TileReader
+from zkcredit.entries import Entry
 from zkcredit.errors import CheckFailed, MalformedInput
 from zkcredit.ledger import accept, log
 from zkcredit.ledger.accept import BatchIndex
@@ -63,6 +64,43 @@ class Mirror(StoredLog):
         super().__init__(store, genesis)
         self._cosigner_store = store
         self._believe = believe
+
+    # --- what stands -----------------------------------------------------------
+
+    def is_void(self, index: int) -> bool:
+        """Whether the entry at ``index`` breaks a rule."""
+        return self._void(index) is not None
+
+    def _void(self, index: int) -> Void | None:
+        found = self._cosigner_store.voids(index, 1)
+        return found[0] if found and found[0].index == index else None
+
+    def entry(self, index: int) -> Entry:
+        """The entry at ``index``; CallerError if there is none, CheckFailed ``void``."""
+        void = self._void(index)
+        if void is not None:
+            raise CheckFailed(f"entry {index} counts for nothing: {void.message}", check="void")
+        return super().entry(index)
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Entry]]:
+        """Index and entry of those that stand, from ``start`` to before ``stop``."""
+        end = self.size if stop is None else stop
+        voids = self._voids(start)
+        void = next(voids, end)
+        for index, data in self._store.scan("entries", "entry", start, end):
+            if index == void:
+                void = next(voids, end)
+            else:
+                yield index, Entry.decode(data)
+
+    def _voids(self, start: int) -> Iterator[int]:
+        """Indexes of void entries from ``start`` on, ascending."""
+        while found := self._cosigner_store.voids(start):
+            for void in found:
+                yield void.index
+            start = found[-1].index + 1
+
+    # --- following -------------------------------------------------------------
 
     def follow(
         self,

@@ -81,11 +81,18 @@ class LedgerView(Protocol):
         ...
 
     def entry(self, index: int) -> Entry:
-        """The entry at ``index``."""
+        """The entry at ``index``; CheckFailed ``void`` if the reader has found it void."""
         ...
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Entry]]:
-        """Entries ``start`` (included) to ``stop`` (excluded, default: the end), with index."""
+        """Entries ``start`` (included) to ``stop`` (excluded, default: the end), with index.
+
+        What the reader has found void is left out.
+        """
+        ...
+
+    def is_void(self, index: int) -> bool:
+        """Whether the reader has found the entry at ``index`` void; False if nobody judged."""
         ...
 
     def evidence(self, index: int) -> tuple[bytes, bytes]:
@@ -145,6 +152,17 @@ class LedgerView(Protocol):
 
     def checkpoint(self) -> str:
         """The signed checkpoint of the current log (C2SP signed note)."""
+        ...
+
+    def cosigned_checkpoints(self) -> list[str]:
+        """Checkpoints that may have cosignatures; nothing in them is checked.
+
+        See :func:`zkcredit.ledger.finality.finality`, which checks them.
+        """
+        ...
+
+    def root(self, size: int | None = None) -> bytes:
+        """Root of the log (32 bytes), or of its first ``size`` entries."""
         ...
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:

@@ -34,6 +34,8 @@ KEY = "operator.key"
 CHECKPOINT = "checkpoint"
 COSIGNED = "checkpoint.cosigned"
 """In a published folder: the last checkpoint that met the policy of whoever collects."""
+PUBLISHED = "published"
+"""In a ledger's folder: where a service publishes the log."""
 ATTACHMENTS = "attachments"
 _MADE = (KEY, ADDRESS, GENESIS)
 _KEY_VERSION = 2
@@ -98,6 +100,14 @@ def read_file(path: Path) -> bytes:
     """Content of a small file; raises StoreError."""
     with _mapped(path):
         return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """The same, as text; MalformedInput if it is none."""
+    try:
+        return read_file(path).decode()
+    except UnicodeDecodeError:
+        raise MalformedInput(f"{path} is not text") from None
 
 
 def write_file(path: Path, data: bytes, *, secret: bool = False) -> None:

@@ -380,10 +380,16 @@ class Operator(StoredLog):
         """The last signed checkpoint, None if there is none yet."""
         if self._path is None or not (self._path / folder.CHECKPOINT).is_file():
             return self._published
-        try:
-            return folder.read_file(self._path / folder.CHECKPOINT).decode()
-        except UnicodeDecodeError:
-            raise MalformedInput("the published checkpoint is not text") from None
+        return folder.read_text(self._path / folder.CHECKPOINT)
+
+    def cosigned_checkpoints(self) -> list[str]:
+        """Cosigned checkpoints in the ledger's folder, and in ``published`` inside it."""
+        if self._path is None:
+            return [self._published] if self._published else []
+        published = self._path / folder.PUBLISHED
+        places = (self._path / folder.COSIGNED, published / folder.COSIGNED)
+        files = (*places, published / folder.CHECKPOINT)
+        return [folder.read_file(path).decode(errors="replace") for path in files if path.is_file()]
 
     def _check_signed(self, size: int, root: bytes, head: Coordinator) -> None:
         if size > head.size or self._root_at(size, head) != root:

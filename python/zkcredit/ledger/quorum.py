@@ -100,8 +100,9 @@ class Policy:
     def evaluate(self, note: Note) -> Verdict:
         """What the cosignatures of a checkpoint are worth under this policy.
 
-        CheckFailed if it is not signed by a log of the policy (if that names any), or if
-        a line of a known key does not verify; MalformedInput if it is no checkpoint.
+        CheckFailed if it is not signed by a log of the policy (if that names any), or
+        (``cosignature``) if a line of a known key does not verify; MalformedInput if it is
+        no checkpoint.
         """
         head = Checkpoint.parse(note.text)
         names = {party.key.name for party in self.logs}
@@ -157,7 +158,10 @@ def _has_signed(note: Note, key: VerifierKey) -> bool:
     """Whether ``key`` signed; CheckFailed for a line of its own that does not verify."""
     if not any((line.name, line.key_id) == (key.name, key.id) for line in note.signatures):
         return False
-    note.verify(key)
+    try:
+        note.verify(key)
+    except CheckFailed as error:
+        raise CheckFailed(str(error), check="cosignature") from None
     return True
 
 

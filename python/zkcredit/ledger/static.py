@@ -107,11 +107,7 @@ class StaticLog:
         path = self._path / folder.CHECKPOINT
         if not path.exists():
             return None
-        try:
-            text = folder.read_file(path).decode()
-        except UnicodeDecodeError:
-            raise MalformedInput(f"{path} is not text") from None
-        return Checkpoint.open(text, *self._ledger.verifier_keys)
+        return Checkpoint.open(folder.read_text(path), *self._ledger.verifier_keys)
 
     def _check_continues(self, before: Checkpoint) -> None:
         size = self._ledger.size

@@ -52,8 +52,10 @@ def sign_pending(desk: Desk, ledger: LedgerView, *, rescan: bool = False) -> Sig
         rows = list(ledger.entries(cursor, stop))
         registry = ledger.registry
         own = [(index, s) for index, entry in rows if (s := _own(registry, entry, issuer_id))]
-        _sign_batch(desk, ledger, registry, own, report, cursor=(stop, rows[-1][1]))
-        report.posted += desk.post(ledger)
+        if rows:  # all of them may be void
+            last, entry = rows[-1]
+            _sign_batch(desk, ledger, registry, own, report, cursor=(last + 1, entry))
+            report.posted += desk.post(ledger)
         cursor = stop
     refused = {index for index, _ in desk.store.faults()}
     report.waiting = [i for i in ledger.unanswered(issuer_id) if i not in refused]

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from zkcredit.errors import MalformedInput, Refused, StateConflict, StoreError
 from zkcredit.ledger.accept import RequestKey
+from zkcredit.ledger.folder import PUBLISHED
 from zkcredit.ledger.operator import Operator
 from zkcredit.service.limits import TokenBuckets, read_body
 from zkcredit.service.pipeline import Pipeline
@@ -29,7 +30,6 @@ from zkcredit.service.telemetry import Log, Metrics
 
 DATABASE = "service.db"
 LOCK = "service.lock"
-PUBLISHED = "published"
 _KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"')
 _READERS = 4
 
