@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,39 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clikit import environment, spawn
+from clikit import background, spawn
 
 from zkcredit.ledger import Operator
 from zkcredit.service.openapi import document_bytes
-
-PYTHON = [sys.executable, "-m", "zkcredit.cli"]
-
-
-@contextmanager
-def command(place: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
-    """A command that keeps running, and the first JSON object that it prints."""
-    with (place / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [*PYTHON, *arguments], cwd=place, env=environment(), stdout=subprocess.PIPE, stderr=log
-        )
-    assert process.stdout is not None
-    try:
-        text = b""
-        while not text.endswith(b"}\n"):
-            line = process.stdout.readline()
-            assert line, (place / "log").read_text()
-            text += line
-        yield process, json.loads(text)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 @contextmanager
 def serve(place: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     arguments = ("--home", "op", "--ledger", "ledger", "serve", "--port", "0", "--json", *options)
-    with command(place, *arguments) as (process, found):
+    with background(place, *arguments) as (process, found):
         yield process, found["url"]
 
 
@@ -70,7 +45,7 @@ def test_a_purchase_over_http(tmp_path: Path) -> None:
         grant = ("--limit", "500.00 TWD", "--customer", "Ann")
         do(tmp_path, "bank", url, "lender", "grant", "request.json", *grant)
         do(tmp_path, "ann", url, "wallet", "receive")
-        with command(
+        with background(
             tmp_path, "--home", "bank", "--ledger", url, "lender", "serve", "--every", "0.2",
             "--json",
         ) as (lender, _):  # fmt: skip

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,34 @@ def spawn(*arguments: str, cwd: Path, stdin: bytes | None = None, **more: str) -
         timeout=60,
     )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextlib.contextmanager
+def background(
+    place: Path, *arguments: str, program: Sequence[str] = ("-m", "zkcredit.cli"), **more: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+    """A command that keeps running, with the first JSON object that it prints.
+
+    ``program`` is what Python runs; what goes to standard error is added to the file
+    ``log``. The process is dead at the end.
+    """
+    with (place / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *program, *arguments],
+            cwd=place, env=environment(**more), stdout=subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        text = b""
+        while not text.endswith(b"\n}\n"):
+            line = process.stdout.readline()
+            assert line, (place / "log").read_text() + text.decode()
+            text += line
+        yield process, json.loads(text)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 # The installed command, but for a key derivation that is too cheap for real secrets.
