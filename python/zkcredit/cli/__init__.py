@@ -24,7 +24,7 @@ BROKEN_PIPE = 141
 
 _COMMANDS = {
     "ledger": (
-        "ledger_commands ledger_finality ledger_members",
+        "ledger_commands ledger_finality ledger_members ledger_trust",
         "group",
         "Make, read and check a ledger.",
     ),

@@ -98,15 +98,19 @@ class Profile:
         except (KeyError, TypeError, ValueError):
             raise MalformedInput(damaged) from None
 
-    def check(self, ledger: AnyLedger) -> None:
-        """StateConflict for another ledger, CheckFailed for one that was rolled back."""
-        if self.ledger_id is None:
-            return
-        if self.ledger_id != ledger.ledger_id:
+    def check_id(self, ledger_id: bytes) -> None:
+        """StateConflict for another ledger than this folder has pinned."""
+        if self.ledger_id not in (None, ledger_id):
             raise StateConflict(
                 f"this profile belongs to ledger {self.ledger_id.hex()[:16]}…, "
-                f"not to {ledger.ledger_id.hex()[:16]}…: use another --profile"
+                f"not to {ledger_id.hex()[:16]}…: use another --profile"
             )
+
+    def check(self, ledger: AnyLedger) -> None:
+        """StateConflict for another ledger, CheckFailed for one that was rolled back."""
+        self.check_id(ledger.ledger_id)
+        if self.ledger_id is None:
+            return
         if ledger.size < self.size:
             raise CheckFailed(
                 f"the ledger has {ledger.size} entries, {self.size} were seen before: "
@@ -204,13 +208,15 @@ class Session:
     def genesis(self) -> Genesis:
         """The genesis in the ledger's folder, or what a service says of itself.
 
-        CheckFailed if it is not that of this profile's ledger.
+        StateConflict or CheckFailed if it is not that of this profile's ledger.
         """
         place = self.ledger_place()
         if isinstance(place, Path):
             from zkcredit.ledger.folder import read_genesis
 
-            return read_genesis(place)
+            genesis = read_genesis(place)
+            self.profile.check_id(genesis.ledger_id)
+            return genesis
         with self.ledger(read_only=True) as ledger:
             return ledger.genesis
 

@@ -12,20 +12,15 @@ from zkcredit.cli.files import output_option, read_genesis_file, read_text, writ
 from zkcredit.cli.ledger_commands import group
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT, INDEX
+from zkcredit.cli.trust import NOT_FINAL, finality_of, pinned_policy, voids_possible
 from zkcredit.errors import CallerError
+from zkcredit.ledger.finality import ACCEPTED, FINAL, finality_of_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkcredit.ledger.genesis import Genesis
     from zkcredit.ledger.quorum import Policy, Verdict
-
-NOT_FINAL = 1
-"""Exit code if a policy was asked and its quorum is not met."""
-
-_policy_option = click.option(
-    "--policy", "policy_file", metavar="FILE", help="Say whether the entry is final under it."
-)
 
 
 @group.add("receipt", example="$ zkcredit ledger receipt 12 -o purchase.tlog-proof")
@@ -37,18 +32,25 @@ def receipt(session: Session, index: int, note: str | None, target: str) -> None
     """Make an offline receipt of one entry (C2SP tlog-proof).
 
     Holder and merchant keep it: `ledger check-receipt` needs the file and the
-    genesis, and no network. Without --checkpoint, the log is signed as it is now.
+    genesis, and no network. Without --checkpoint it is made of one that proves the entry
+    final under the policy of `ledger trust`, if there is one, else of the log as it is now.
     """
     from zkcredit.ledger.tlogproof import TlogProof
 
     given = None if note is None else read_text(note)
     with session.ledger() as ledger:
-        text = TlogProof.make(ledger, index, given).encode()
-    if target == "-" and session.output.data({"index": index, "receipt": text}):
+        found = finality_of(session, ledger)
+        if given is None and found.state(index) == FINAL:
+            given = found.note
+        proof = TlogProof.make(ledger, index, given)
+        state = finality_of_note(found.policy, proof.note).state(index)
+    text = proof.encode()
+    shown = {"index": index, "ledger_state": state}
+    if target == "-" and session.output.data({**shown, "receipt": text}):
         return
     write_bytes(target, text.encode())
-    if target != "-" and not session.output.data({"index": index, "file": target}):
-        session.output.note(f"Written: {target}.")
+    if target != "-" and not session.output.data({**shown, "file": target}):
+        session.output.note(f"Written: {target}, which proves entry {index} {state}.")
 
 
 @group.add(
@@ -57,21 +59,25 @@ def receipt(session: Session, index: int, note: str | None, target: str) -> None
 )
 @click.argument("file")
 @click.option("--genesis", metavar="FILE", help="Genesis file of the ledger, if it is not here.")
-@_policy_option
+@click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    help="Say whether the entry is final under it [that of `ledger trust`, if there is one].",
+)
 @pass_session
 def check_receipt(
     session: Session, file: str, genesis: str | None, policy_file: str | None
 ) -> None:
     """Check an offline receipt with public keys alone.
 
-    The log's keys are those of the genesis file, or of the ledger (--ledger). With
-    --policy, exit code 1 tells that the entry is accepted, but not final yet.
+    The log's keys are those of the genesis file, or of the ledger (--ledger). With a
+    policy, exit code 1 tells that the entry is accepted, but not final yet.
     """
-    from zkcredit.ledger.note import Note
     from zkcredit.ledger.tlogproof import TlogProof
 
     proof = TlogProof.decode(read_text(file))
-    policy = None if policy_file is None else _read_policy(policy_file)
+    policy = _policy_for(session, policy_file, genesis)
     known = read_genesis_file(genesis) if genesis else session.genesis()
     entry, head = proof.verify(*known.log_keys)
     found = {
@@ -82,16 +88,26 @@ def check_receipt(
         "origin": head.origin,
         "size": head.size,
     }
-    verdict = None if policy is None else policy.evaluate(Note.decode(proof.note))
-    if policy is not None and verdict is not None:
-        found |= _verdict(policy, verdict)
-        session.exit_code = 0 if verdict.is_met else NOT_FINAL
+    finality = finality_of_note(policy, proof.note)
+    state = found["ledger_state"] = finality.state(proof.index)
+    if policy is not None and finality.verdict is not None:
+        found |= _verdict(policy, finality.verdict)
+        session.exit_code = NOT_FINAL if state == ACCEPTED else 0
     if session.output.data(found):
         return
     text = f"Entry {proof.index} ({found['kind']}, {utc(entry.timestamp_ms)}) is on the log"
     session.output.line(f"{text} {head.origin}, signed at {head.size} entries.")
-    if policy is not None and verdict is not None:
-        _print_verdict(session, policy, verdict)
+    if policy is not None and finality.verdict is not None:
+        _print_verdict(session, policy, finality.verdict)
+    else:
+        session.output.line("It is accepted. No cosigner policy, so nothing is final.")
+
+
+def _policy_for(session: Session, policy_file: str | None, genesis: str | None) -> Policy | None:
+    """The policy asked for, or the pinned one if the receipt is of the pinned ledger."""
+    if policy_file is not None:
+        return _read_policy(policy_file)
+    return None if genesis else pinned_policy(session)
 
 
 def _read_policy(name: str) -> Policy:
@@ -105,17 +121,9 @@ def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:
         "final": verdict.is_met,
         "cosigned_by": verdict.signed,
         "missing": verdict.missing,
-        "voids_possible": _voids_possible(policy, verdict),
+        "voids_possible": voids_possible(policy, verdict),
         "warnings": policy.warnings(),
     }
-
-
-def _voids_possible(policy: Policy, verdict: Verdict) -> bool:
-    """Whether somebody signed with the key that says that some entries are void."""
-    from zkcredit.cosigner.keys import Role
-
-    names = {p.name: p.key.name for p in policy.witnesses}
-    return any(names[name].endswith(f"/{Role.VOIDS}") for name in verdict.signed)
 
 
 def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
@@ -124,7 +132,7 @@ def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
     out.line(f"Cosigned by: {', '.join(verdict.signed) or 'nobody'}.")
     if verdict.missing:
         out.line(f"Missing: {', '.join(verdict.missing)}.")
-    if _voids_possible(policy, verdict):
+    if voids_possible(policy, verdict):
         out.line("Some entries of this log are void: ask a member whether this one is.")
     for warning in policy.warnings():
         out.note(f"Policy: {warning}.")
@@ -202,8 +210,9 @@ def cosign(
     """Collect cosignatures of the checkpoint published in PLACE.
 
     Asks the members that have an address in the policy. Lines that verify go into the
-    folder's `checkpoint`; what meets the policy also into `checkpoint.cosigned`. If PLACE
-    is an address, -o takes the result. Exit code 1 if the quorum is not met.
+    folder's `checkpoint`; what meets the policy also into `checkpoint.cosigned`, there and,
+    if you are the operator, in the ledger's folder, for those who share that. If PLACE is
+    an address, -o takes the result. Exit code 1 if the quorum is not met.
     """
     from zkcredit.cosigner.collect import collect, write
     from zkcredit.ledger.static import StaticSource
@@ -215,7 +224,7 @@ def cosign(
     collected = collect(StaticSource(place), policy, [(name, read_text(name)) for name in files])
     with uninterrupted():
         if not remote:
-            write(Path(place), collected)
+            write(Path(place), collected, _operators_folder(session, place))
         if target is not None:
             write_bytes(target, collected.note.encode().encode())
     session.exit_code = 0 if collected.verdict.is_met else NOT_FINAL
@@ -230,3 +239,17 @@ def cosign(
     _print_verdict(session, policy, collected.verdict)
     for name, reason in collected.failures.items():
         session.output.note(f"{name}: {reason}")
+
+
+def _operators_folder(session: Session, place: str) -> Path | None:
+    """The folder of the ledger that is published in ``place``, if the operator runs this."""
+    from zkcredit.ledger import folder
+
+    try:
+        own = session.ledger_place()
+    except CallerError:
+        return None
+    if not isinstance(own, Path) or not (own / folder.KEY).is_file():
+        return None
+    same = folder.read_genesis(own) == folder.read_genesis(Path(place))
+    return own if same else None

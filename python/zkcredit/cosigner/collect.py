@@ -63,20 +63,21 @@ def collect(
     return Collected(note, policy.evaluate(note), failures)
 
 
-def write(place: Path, collected: Collected) -> None:
+def write(place: Path, collected: Collected, ledger: Path | None = None) -> None:
     """Puts the cosigned checkpoint into a published folder; raises StoreError.
 
     ``checkpoint`` is replaced unless the log has gone on meanwhile, and the file
-    ``checkpoint.cosigned`` if the policy is met and it held no larger one.
+    ``checkpoint.cosigned``, there and in the folder ``ledger``, if the policy is met and it
+    held no larger one.
     """
     data = collected.note.encode().encode()
     with folder.locked(place):
         if _read(place / folder.CHECKPOINT).text == collected.note.text:
             folder.write_file(place / folder.CHECKPOINT, data)
-        path = place / folder.COSIGNED
-        size = Checkpoint.parse(_read(path).text).size if path.is_file() else 0
-        if collected.verdict.is_met and collected.verdict.head.size >= size:
-            folder.write_file(path, data)
+        for path in (one / folder.COSIGNED for one in (place, ledger) if one is not None):
+            size = Checkpoint.parse(_read(path).text).size if path.is_file() else 0
+            if collected.verdict.is_met and collected.verdict.head.size >= size:
+                folder.write_file(path, data)
 
 
 def _read(path: Path) -> Note:

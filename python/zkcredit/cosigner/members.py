@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.cosigner.keys import CosignerKeys, Role
-from zkcredit.entries import Member, MembersStatement, Submission
-from zkcredit.errors import CallerError
+from zkcredit.entries import SIGNATURE_BYTES, Member, MembersStatement, Submission
+from zkcredit.errors import CallerError, StateConflict
 from zkcredit.ledger.note import KeyKind, VerifierKey
 from zkcredit.ledger.quorum import Party, Policy, byzantine_threshold
+from zkcredit.ledger.verify import check_approvals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkcredit._native import BlsKey
     from zkcredit.ledger.genesis import Genesis
+    from zkcredit.ledger.reading import StoredLog
 
 
 def member(key: VerifierKey) -> Member:
@@ -69,6 +71,44 @@ def succession(
         raise CallerError("an approval is of somebody who is no member now")
     parts = sorted((positions[key], signature) for key, signature in approvals.items())
     return Submission(statement, b"".join(bytes((place,)) + item for place, item in parts))
+
+
+def successors(ledger: StoredLog, known: Policy) -> Policy:
+    """The policy that follows from ``known`` by what the log has named since.
+
+    ``known`` must be one that the log itself has stated, and every later statement of
+    members must have the approvals of a quorum of the members before it: that is verified
+    here again, whoever has judged the log. Addresses are kept where the key stays.
+    StateConflict if the log has never stated ``known``, Refused ``members-quorum``.
+    """
+    current: MembersStatement | None = None
+    for index in ledger.registrations():
+        if ledger.is_void(index):
+            continue
+        statement = ledger.entry(index).statement
+        if not isinstance(statement, MembersStatement):
+            continue
+        if current is not None:
+            evidence, _ = ledger.evidence(index)
+            submission = Submission(statement, evidence[:-SIGNATURE_BYTES])
+            check_approvals(ledger.registry, current, submission)
+        if current is not None or _states(statement, known):
+            current = statement
+    if current is None:
+        raise StateConflict(
+            "the pinned policy is not one that the log has named: get a new one from somebody "
+            "you trust, or forget this one first"
+        )
+    addresses = {party.key.name: party.url for party in known.witnesses if party.url is not None}
+    return policy_of(ledger.genesis, current, addresses)
+
+
+def _states(statement: MembersStatement, policy: Policy) -> bool:
+    """Whether the policy is that of the statement, but for names and addresses."""
+    keys = {verifier_key(item) for item in statement.members}
+    groups = [(group.threshold, len(group.members)) for group in policy.groups]
+    same = {party.key for party in policy.witnesses} == keys
+    return same and groups == [(statement.threshold, len(keys))]
 
 
 def policy_of(

@@ -117,6 +117,17 @@ def finality(ledger: CosignedLog, policy: Policy | None, known: Iterable[str] = 
     return replace(best, problems=tuple(problems))
 
 
+def finality_of_note(policy: Policy | None, text: str) -> Finality:
+    """What one checkpoint proves by itself, as in an offline receipt.
+
+    That it is signed by the log, and the entry on it, the caller has verified. CheckFailed
+    if a signature of a key of the policy does not verify, MalformedInput.
+    """
+    if policy is None:
+        return Finality()
+    return _better(Finality(policy), text, policy.evaluate(Note.decode(text)))
+
+
 def wait_until_final(
     ledger: CosignedLog,
     policy: Policy | None,
