@@ -46,7 +46,7 @@ def test_a_purchase_over_http(tmp_path: Path) -> None:
         do(tmp_path, "bank", url, "lender", "grant", "request.json", *grant)
         do(tmp_path, "ann", url, "wallet", "receive")
         with background(
-            tmp_path, "--home", "bank", "--ledger", url, "lender", "serve", "--every", "0.2",
+            tmp_path, "--home", "bank", "--ledger", url, "lender", "serve", "--interval", "0.2",
             "--json",
         ) as (lender, _):  # fmt: skip
             invoice = ("12.50 TWD", "--label", "coffee", "-o", "invoice.json")

@@ -48,7 +48,7 @@ class _Helped(click.Command):
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 (common if parameter.name in _COMMON else own).append(record)
         with formatter.section("Options"):
             formatter.write_dl(own)
@@ -56,14 +56,10 @@ class _Helped(click.Command):
             with formatter.section("Common options"):
                 formatter.write_dl(common)
 
-    def format_epilog(
-        self,
-        ctx: click.Context,  # noqa: ARG002
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """The example, line by line."""
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example, line by line; ``{command}`` in it is the command's full name."""
         with formatter.section("Example"):
-            for line in self.example.strip().splitlines():
+            for line in self.example.replace("{command}", ctx.command_path).strip().splitlines():
                 formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
 
 

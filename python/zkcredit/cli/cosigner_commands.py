@@ -13,6 +13,7 @@ from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session, uninterrupted
 from zkcredit.cli.files import output_option, read_genesis_file, write_bytes
 from zkcredit.cli.output import describe_error, plain, progress, utc
+from zkcredit.cli.params import INTERVAL_S, PORT
 from zkcredit.clock import system_clock
 from zkcredit.errors import ZkCreditError
 
@@ -243,13 +244,14 @@ class _Reporter:
 @click.argument("place")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3_600),
+    type=INTERVAL_S,
+    metavar="SECONDS",
     default=10.0,
     show_default=True,
-    help="Seconds between looks at the log.",
+    help="Time between looks at the log.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Answer witness requests; 0: any.")
+@click.option("--port", type=PORT, help="Answer witness requests; 0: any.")
 @pass_session
 def run(session: Session, place: str, interval: float, host: str, port: int | None) -> None:
     """Follow PLACE until Ctrl-C or SIGTERM, and sign what holds.

@@ -13,6 +13,7 @@ import click
 
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.params import INDEX, Whole
 
 _MAX_CUSTOMERS = 10_000_000
 
@@ -20,18 +21,18 @@ _MAX_CUSTOMERS = 10_000_000
 @click.command(
     "demo",
     cls=Command,
-    without=("json", "home", "profile", "ledger", "passphrase_file"),
+    without=("json", "home", "profile", "ledger", "light", "passphrase_file"),
     example="$ zkcredit demo\n$ zkcredit demo --customers 20 --json figures.json",
 )
 @click.option("--data", metavar="FOLDER", help="With clients.csv.gz and months.csv.gz [packaged].")
 @click.option(
     "--customers",
-    type=click.IntRange(1, _MAX_CUSTOMERS),
+    type=Whole(1, _MAX_CUSTOMERS),
     metavar="N",
     help="How many cardholders, lowest numbers first [all].",
 )
 @click.option("--json", "target", metavar="FILE", help="Where the figures go (- is stdout).")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Order of the cardholders [0].")
+@click.option("--seed", type=INDEX, default=0, help="Order of the cardholders [0].")
 @pass_session
 def demo_command(
     session: Session, data: str | None, customers: int | None, target: str | None, seed: int

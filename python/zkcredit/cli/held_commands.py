@@ -13,7 +13,7 @@ from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.credential_desk import find_issuer, find_schema
 from zkcredit.cli.files import output_option, read_message, write_message
-from zkcredit.cli.params import COUNT
+from zkcredit.cli.params import COUNT, Whole
 from zkcredit.errors import ProofRefused, Refused
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkcredit.credentials.holder import CredentialBook
     from zkcredit.ledger.registry import Registry
 
-ORDINAL = click.IntRange(min=0, max=255)
+ORDINAL = Whole(0, 255)
 
 
 @dataclass
@@ -69,7 +69,7 @@ def _state(credential: HeldCredential, registry: Registry) -> str:
 @click.group(
     "credential",
     cls=Group,
-    example='$ zkcredit wallet credential ask "Registry Office" identity -o ask.json',
+    example='$ {command} ask "Registry Office" identity -o ask.json',
 )
 def credentials() -> None:
     """Ask for credentials, keep them, show what they say.
@@ -108,7 +108,7 @@ def own_signature() -> Iterator[None]:
         ) from None
 
 
-@credentials.add("ask", example='$ zkcredit wallet credential ask "Registry Office" identity')
+@credentials.add("ask", example='$ {command} "Registry Office" identity -o ask.json')
 @click.argument("issuer")
 @click.argument("schema")
 @click.option("--ordinal", type=ORDINAL, help="Which one, if you want several alike [next].")
@@ -127,7 +127,7 @@ def ask(session: Session, *, issuer: str, schema: str, ordinal: int | None, targ
     write_message(session.output, target, message, note)
 
 
-@credentials.add("take", example="$ zkcredit wallet credential take credential.json")
+@credentials.add("take", example="$ {command} credential.json")
 @click.argument("file")
 @pass_session
 def take(session: Session, file: str) -> None:
@@ -146,9 +146,7 @@ def take(session: Session, file: str) -> None:
         session.output.line(f"{line}, valid until {taken.expires}.")
 
 
-@credentials.add(
-    "show", example="$ zkcredit wallet credential show\n$ zkcredit wallet credential show 1"
-)
+@credentials.add("show", example="$ {command}\n$ {command} 1")
 @click.argument("number", type=COUNT, required=False)
 @pass_session
 def show(session: Session, number: int | None) -> None:
@@ -171,7 +169,7 @@ def show(session: Session, number: int | None) -> None:
         session.output.table(("field", "value"), list(found[0]["values"].items()))
 
 
-@credentials.add("refresh", example="$ zkcredit wallet credential refresh")
+@credentials.add("refresh", example="$ {command}")
 @pass_session
 def refresh(session: Session) -> None:
     """Fetch the current revocation lists, so that "not revoked" can be proved.
@@ -198,7 +196,7 @@ def refresh(session: Session) -> None:
         session.output.line(f"Credential {number}: {why}.")
 
 
-@credentials.add("drop", example="$ zkcredit wallet credential drop 2")
+@credentials.add("drop", example="$ {command} 2")
 @click.argument("number", type=COUNT)
 @pass_session
 def drop(session: Session, number: int) -> None:

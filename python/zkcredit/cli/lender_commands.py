@@ -14,9 +14,11 @@ from zkcredit.cli.params import (
     COUNT,
     DURATION,
     HEX,
+    INDEX,
     MONEY,
     MONTH,
     PERCENT,
+    Whole,
     amount_minor,
     find_terms,
 )
@@ -73,10 +75,10 @@ def init(session: Session, name: str) -> None:
 @click.option("--currency", required=True, metavar="CODE", help="Such as TWD.")
 @click.option(
     "--digits",
-    type=click.IntRange(0, 6),
+    type=Whole(0, 6),
     default=2,
     show_default=True,
-    help="Digits after the point.",
+    help="Digits after the point, 6 at most.",
 )
 @click.option("--apr", type=PERCENT, default="0", help="Interest for a year [0%].")
 @click.option("--minimum-floor", type=MONEY, help="Smallest minimum payment [0].")
@@ -88,7 +90,7 @@ def init(session: Session, name: str) -> None:
 )
 @click.option(
     "--grace-days",
-    type=click.IntRange(0, 366),
+    type=Whole(0, 366),
     default=20,
     show_default=True,
     help="Days for the billing statement.",
@@ -102,17 +104,17 @@ def init(session: Session, name: str) -> None:
 )
 @click.option(
     "--plans",
-    type=click.IntRange(1, 36),
+    type=Whole(1, 36),
     default=1,
     show_default=True,
-    help="Up to so many monthly parts per purchase.",
+    help="Up to so many monthly parts per purchase, 36 at most.",
 )
 @click.option(
     "--attributes",
-    type=click.IntRange(0, 16),
+    type=Whole(0, 16),
     default=0,
     show_default=True,
-    help="Number of signed attributes.",
+    help="Number of signed attributes, 16 at most.",
 )
 @click.option(
     "--bits",
@@ -219,7 +221,7 @@ def _open_period(
 @click.option(
     "--attribute",
     "attributes",
-    type=click.IntRange(0),
+    type=INDEX,
     multiple=True,
     help="A signed attribute; repeat in order.",
 )

@@ -15,6 +15,7 @@ import click
 
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.lender_desk import group, lender_on_ledger
+from zkcredit.cli.params import INTERVAL_S
 from zkcredit.errors import ZkCreditError
 
 if TYPE_CHECKING:
@@ -26,15 +27,16 @@ _PAUSE_MAX_S = 60.0
 
 @group.add("serve", example="$ zkcredit --ledger https://ledger.example lender serve")
 @click.option(
-    "--every",
-    "every_s",
-    type=click.FloatRange(0.1, 3_600),
+    "--interval",
+    "interval_s",
+    type=INTERVAL_S,
+    metavar="SECONDS",
     default=1.0,
     show_default=True,
-    help="Seconds between two looks at the ledger.",
+    help="Time between looks at the ledger.",
 )
 @pass_session
-def serve(session: Session, every_s: float) -> None:
+def serve(session: Session, interval_s: float) -> None:
     """Sign what appears on the ledger until Ctrl-C or SIGTERM.
 
     The keys stay in this lender's folder, away from the operator: run it on a machine of
@@ -46,18 +48,18 @@ def serve(session: Session, every_s: float) -> None:
         if not session.output.data(found):
             session.output.line(f"Signing for {lender.name}. Ctrl-C ends it.")
         sys.stdout.flush()
-        signed = _rounds(lender, ledger, every_s, stop)
+        signed = _rounds(lender, ledger, interval_s, stop)
     session.output.note(f"{signed} signed.")
 
 
-def _rounds(lender: Lender, ledger: AnyLedger, every_s: float, stop: threading.Event) -> int:
+def _rounds(lender: Lender, ledger: AnyLedger, interval_s: float, stop: threading.Event) -> int:
     """Signs round after round; what may pass is tried again after a longer pause.
 
     A database of one's own that takes no more writes does not pass: that error is raised.
     """
     from zkcredit.service.problems import may_pass
 
-    signed, pause_s = 0, every_s
+    signed, pause_s = 0, interval_s
     while not stop.is_set():
         try:
             report = lender.sign_pending(ledger)
@@ -67,7 +69,7 @@ def _rounds(lender: Lender, ledger: AnyLedger, every_s: float, stop: threading.E
             _log("unreachable", code=error.code)
             pause_s = min(_PAUSE_MAX_S, pause_s * 2)
         else:
-            pause_s = every_s
+            pause_s = interval_s
             signed += report.signed
             if report.signed or report.posted or report.refused:
                 _log(

@@ -1,4 +1,4 @@
-"""Types of command-line values: amounts, percentages, durations, identifiers."""
+"""Types of command-line values: amounts, percentages, numbers, durations, identifiers."""
 
 from __future__ import annotations
 
@@ -48,6 +48,41 @@ class Percent(click.ParamType[int]):
         return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
 
 
+class Whole(click.ParamType[int]):
+    """A whole number from ``low`` to ``high`` in the digits 0 to 9."""
+
+    name = "number"
+
+    def __init__(self, low: int, high: int) -> None:
+        self._range = range(low, high + 1)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """The number."""
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) not in self._range:
+            low, high = self._range[0], self._range[-1]
+            self.fail(f"not a whole number from {low} to {high}: {text!r}", param, ctx)
+        return int(text)
+
+
+class Decimal(click.ParamType[float]):
+    """A number from ``low`` to ``high``, such as ``0.5``; neither exponent nor ``inf``."""
+
+    name = "number"
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The number."""
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not (
+            self._low <= float(text) <= self._high
+        ):
+            self.fail(f"not a number from {self._low} to {self._high}: {text!r}", param, ctx)
+        return float(text)
+
+
 class Duration(click.ParamType[int]):
     """``90s``, ``15m``, ``24h`` or ``7d`` in milliseconds."""
 
@@ -92,8 +127,8 @@ class HexPrefix(click.ParamType[str]):
 
 
 MONEY, PERCENT, DURATION, MONTH, HEX = Money(), Percent(), Duration(), Month(), HexPrefix()
-COUNT = click.IntRange(min=1, max=(1 << 32) - 1)
-INDEX = click.IntRange(min=0, max=(1 << 63) - 1)
+COUNT, INDEX, PORT = Whole(1, (1 << 32) - 1), Whole(0, (1 << 63) - 1), Whole(0, 65_535)
+INTERVAL_S = Decimal(0.1, 3_600)
 
 
 def amount_minor(text: str, terms: Terms) -> int:

@@ -85,7 +85,14 @@ def _verifier(session: Session) -> Iterator[tuple[Lender | Merchant, AnyLedger]]
 @click.option("--below", type=MONEY, help="The bound, with --show average.")
 @click.option("--all", "complete", is_flag=True, help="All purchases of the line, none left out.")
 @click.option("--pseudonym", metavar="NAME", help="Ask for the holder's pseudonym of this name.")
-@click.option("--valid", "valid_ms", type=DURATION, default="7d", show_default=True)
+@click.option(
+    "--valid",
+    "valid_ms",
+    type=DURATION,
+    default="7d",
+    show_default=True,
+    help="How long the holder may answer.",
+)
 @output_option("Where the request goes (- is standard output).")
 @pass_session
 def ask(

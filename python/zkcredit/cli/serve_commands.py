@@ -9,6 +9,7 @@ import click
 
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.params import INTERVAL_S, PORT, Decimal
 from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
@@ -22,34 +23,39 @@ if TYPE_CHECKING:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any."
+    "--port", type=PORT, default=8080, show_default=True, help="Port to listen on; 0: any."
 )
 @click.option("--public-url", metavar="URL", help="Address by which clients call the service.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0),
+    type=Decimal(0, 10**9),
     default=200.0,
     show_default=True,
     help="Requests and submissions a second from one address; 0: no limit.",
 )
 @click.option(
     "--burst",
-    type=click.FloatRange(1),
+    type=Decimal(1, 10**9),
     default=4_096.0,
     show_default=True,
     help="How many of them at once.",
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3_600),
+    type=INTERVAL_S,
+    metavar="SECONDS",
     default=1.0,
     show_default=True,
-    help="Seconds between publications of the log's files.",
+    help="Time between publications of the log's files.",
 )
 @click.option("--closed", is_flag=True, help="Let nobody register over HTTP.")
 @click.option("--proxy", "proxies", metavar="IPS", help="Proxies whose X-Forwarded-For counts.")
-@click.option("--certificate", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
-@click.option("--key", type=click.Path(exists=True, dir_okay=False), help="For TLS.")
+@click.option(
+    "--certificate", type=click.Path(exists=True, dir_okay=False), help="For TLS, with --key."
+)
+@click.option(
+    "--key", type=click.Path(exists=True, dir_okay=False), help="For TLS, with --certificate."
+)
 @pass_session
 def serve_command(session: Session, /, **options: Any) -> None:
     """Serve the ledger in the folder --ledger over HTTP (the operator only).

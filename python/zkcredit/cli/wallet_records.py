@@ -143,7 +143,14 @@ def erase(session: Session, number: int, yes: bool) -> None:
 @click.argument("number", type=COUNT, required=False)
 @click.option("--with", "keyfile", metavar="KEY", help="The recipient's key, from `record key`.")
 @click.option("--purpose", help="What for; the recipient has to say the same to open it.")
-@click.option("--for", "valid_ms", type=DURATION, default="30d", show_default=True)
+@click.option(
+    "--for",
+    "valid_ms",
+    type=DURATION,
+    default="30d",
+    show_default=True,
+    help="How long the recipient may read it.",
+)
 @click.option("--field", "fields", multiple=True, help="Only this field; repeat [whole record].")
 @click.option("--again", type=HEX, metavar="GRANT", help="Write a grant anew, after a re-key.")
 @output_option("Where the grant goes; the body goes beside it, as .body.")
