@@ -256,3 +256,43 @@ def test_the_operators_key_is_needed(opened: World) -> None:
     opened.file("ledger/operator.key").unlink()
     refused(opened, 6, "op", "ledger", "checkpoint")
     opened.do("auditor", "audit")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ledger", "check-receipt"),
+        ("cosigner", "init", "log", "--name", "a.example/x", "--genesis"),
+        ("merchant", "check"),
+        ("purchases", "verify", "damaged"),
+    ],
+)
+def test_what_is_malformed_names_its_file(opened: World, arguments: tuple[str, ...]) -> None:
+    opened.file("damaged").write_text('{"type": "zkcredit/inv')
+    error = refused(opened, 4, "shop", *arguments, "damaged")
+    assert error["message"].startswith("damaged: ")
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_not_the_name_of_a_file(opened: World, name: str) -> None:
+    error = refused(opened, 2, "shop", "merchant", "check", name)
+    assert error["message"] == f"not the name of a file: {name!r}"
+
+
+def test_nobody_is_meant_by_an_empty_name(licensed: World) -> None:
+    """An empty or short text is the start of every identifier: it must not choose one."""
+    issuer_id, schema_hash = "", ""
+    for item in licensed.get("ann", "wallet", "credential", "show")["credentials"]:
+        issuer_id, schema_hash = item["issuer_id"], item["schema_hash"]
+    for issuer in ("", issuer_id[:3]):
+        error = refused(licensed, 3, "ann", "wallet", "credential", "ask", issuer, "identity")
+        assert error["rule"] == "unknown-issuer"
+    for schema in ("", schema_hash[:3]):
+        error = refused(licensed, 3, "ann", "credential", "schema", "show", schema)
+        assert error["rule"] == "unknown-schema"
+    ask = ("wallet", "credential", "ask", issuer_id[:8], schema_hash[:8])
+    assert licensed.get("ann", *ask, "-o", "again.json")["file"] == "again.json"
+
+
+def test_a_message_is_one_line(opened: World) -> None:
+    assert "\n" not in refused(opened, 2, "bank", "lender", "period")["message"]

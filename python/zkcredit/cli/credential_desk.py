@@ -11,6 +11,7 @@ import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session
+from zkcredit.cli.params import PREFIX_MIN
 from zkcredit.cli.parties import Secrets
 from zkcredit.errors import CallerError, MalformedInput, Refused, StoreError
 
@@ -58,6 +59,10 @@ def issuer_on_ledger(session: Session) -> Iterator[tuple[CredentialIssuer, AnyLe
             issuer.close()
 
 
+def _starts(identifier: bytes, wanted: str) -> bool:
+    return len(wanted) >= PREFIX_MIN and identifier.hex().startswith(wanted.lower())
+
+
 def find_schema(registry: Registry, wanted: str) -> PublishedSchema:
     """The published schema of this name, or whose hash starts like this.
 
@@ -65,7 +70,7 @@ def find_schema(registry: Registry, wanted: str) -> PublishedSchema:
     """
     found = registry.find_schema(wanted)
     if not found:
-        found = [item for item in registry.schemas.values() if item.hash.hex().startswith(wanted)]
+        found = [item for item in registry.schemas.values() if _starts(item.hash, wanted)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -78,7 +83,7 @@ def find_issuer(registry: Registry, wanted: str) -> bytes:
     """Identifier of the issuer of this name, or whose identifier starts like this."""
     found = [item.id for item in registry.issuers.values() if item.name == wanted]
     if not found:
-        found = [key for key in registry.issuers if key.hex().startswith(wanted.lower())]
+        found = [key for key in registry.issuers if _starts(key, wanted)]
     if len(found) == 1:
         return found[0]
     if not found:

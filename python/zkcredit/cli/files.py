@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", bound=Message)
 
+_P = TypeVar("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _GENESIS_BYTES = 4096
 
@@ -31,6 +33,8 @@ def output_option(
 
 def read_bytes(name: str, limit: int) -> bytes:
     """Content of a file or of standard input (``-``), at most ``limit`` bytes."""
+    if not name or "\0" in name:
+        raise CallerError(f"not the name of a file: {name!r}")
     try:
         if name == "-":
             data = sys.stdin.buffer.read(limit + 1)
@@ -52,26 +56,39 @@ def read_text(name: str, limit: int = 1 << 20) -> str:
         raise MalformedInput(f"{name} is not text") from None
 
 
+def read_parsed(name: str, parse: Callable[[str], _P]) -> _P:
+    """What ``parse`` makes of a small text file."""
+    text = read_text(name)
+    with naming(name):
+        return parse(text)
+
+
 def read_message(name: str, kind: type[_T]) -> _T:
     """The message of this kind in a file or on standard input."""
     from zkcredit.messages import MAX_MESSAGE_BYTES, decode_message
 
     data = read_bytes(name, MAX_MESSAGE_BYTES)
-    try:
+    with naming(name):
         return decode_message(data, kind)
-    except MalformedInput as error:
-        raise MalformedInput(f"{_named(name)}: {error}") from None
 
 
 def read_genesis_file(name: str) -> Genesis:
     """The genesis of a ledger in a file."""
     from zkcredit.ledger.genesis import Genesis
 
-    return Genesis.decode(read_bytes(name, _GENESIS_BYTES))
+    data = read_bytes(name, _GENESIS_BYTES)
+    with naming(name):
+        return Genesis.decode(data)
 
 
-def _named(name: str) -> str:
-    return "standard input" if name == "-" else name
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Says in which file the input is malformed, if it is, while the block reads it."""
+    try:
+        yield
+    except MalformedInput as error:
+        where = "standard input" if name == "-" else name
+        raise MalformedInput(f"{where}: {error}") from None
 
 
 def write_bytes(target: str, data: bytes) -> None:

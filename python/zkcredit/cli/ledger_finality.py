@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zkcredit.cli.context import Session, pass_session, uninterrupted
-from zkcredit.cli.files import output_option, read_genesis_file, read_text, write_bytes
+from zkcredit.cli.files import (
+    output_option,
+    read_genesis_file,
+    read_parsed,
+    read_text,
+    write_bytes,
+)
 from zkcredit.cli.ledger_commands import group
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT, INDEX
@@ -76,7 +82,7 @@ def check_receipt(
     """
     from zkcredit.ledger.tlogproof import TlogProof
 
-    proof = TlogProof.decode(read_text(file))
+    proof = read_parsed(file, TlogProof.decode)
     policy = _policy_for(session, policy_file, genesis)
     known = read_genesis_file(genesis) if genesis else session.genesis()
     entry, head = proof.verify(*known.log_keys)
@@ -113,7 +119,7 @@ def _policy_for(session: Session, policy_file: str | None, genesis: str | None) 
 def _read_policy(name: str) -> Policy:
     from zkcredit.ledger.quorum import Policy
 
-    return Policy.parse(read_text(name))
+    return read_parsed(name, Policy.parse)
 
 
 def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zkcredit.cli.context import Session, pass_session, uninterrupted
-from zkcredit.cli.files import read_text
+from zkcredit.cli.files import read_parsed, read_text
 from zkcredit.cli.ledger_commands import group
 from zkcredit.cli.params import DURATION, INDEX
 from zkcredit.cli.trust import (
@@ -66,7 +66,7 @@ def trust(session: Session, file: str | None, *, from_log: bool, off: bool) -> N
 def _from_file(name: str, genesis: Genesis) -> Policy:
     from zkcredit.ledger.quorum import NONE, Policy
 
-    policy = Policy.parse(read_text(name))
+    policy = read_parsed(name, Policy.parse)
     if policy.quorum == NONE:
         raise CallerError("this policy asks for nobody's cosignature: nothing would be final")
     if policy.logs and not {party.key for party in policy.logs} & set(genesis.log_keys):

@@ -154,6 +154,7 @@ def describe_error(error: Exception) -> tuple[int, dict[str, str]]:
 def report_error(error: Exception, as_json: bool) -> int:
     """Prints an error (as JSON on standard output if wanted) and returns the exit code."""
     exit_code, fields = describe_error(error)
+    fields["message"] = " ".join(fields["message"].split())
     if as_json:
         click.echo(json.dumps({"error": fields}, indent=2, ensure_ascii=False))
         sys.stdout.flush()
@@ -161,8 +162,7 @@ def report_error(error: Exception, as_json: bool) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return exit_code
-    message = " ".join(fields["message"].split())
-    message = "".join(char if char.isprintable() else "�" for char in message)
+    message = "".join(char if char.isprintable() else "�" for char in fields["message"])
     click.echo(f"zkcredit: {message}", err=True)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from zkcredit.terms import Terms
 
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_PREFIX_MIN = 4
+PREFIX_MIN = 4
+"""Digits that the start of an identifier has at least."""
 
 
 class Money(click.ParamType[str]):
@@ -121,7 +122,7 @@ class HexPrefix(click.ParamType[str]):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Lower-case digits, at least four."""
         text = str(value).lower()
-        if not re.fullmatch(rf"[0-9a-f]{{{_PREFIX_MIN},64}}", text):
+        if not re.fullmatch(rf"[0-9a-f]{{{PREFIX_MIN},64}}", text):
             self.fail(f"not the start of an identifier: {value!r} (hexadecimal)", param, ctx)
         return text
 

@@ -187,7 +187,7 @@ class Note:
             raise MalformedInput("note holds a control character")
         text, separator, tail = data.rpartition("\n\n")
         if not separator or not tail.endswith("\n"):
-            raise MalformedInput("note has no signature lines")
+            raise MalformedInput("not a signed note: it has no signature lines")
         lines = tail[:-1].split("\n")
         if len(lines) > _MAX_SIGNATURES:
             raise MalformedInput("note has too many signature lines")
