@@ -43,7 +43,7 @@ def test_every_exit_code(opened: World) -> None:
     for code, arguments in cases.items():
         result = spawn(*arguments, "--json", cwd=opened.place)
         assert result.code == code, result
-        assert set(json.loads(result.out)) == ({"error"} if code else {"lines"})
+        assert set(json.loads(result.out)) == ({"error"} if code else {"lines", "finality"})
         assert "Traceback" not in result.err
     result = spawn(*ann("wallet", "show"), cwd=opened.place, ZKCREDIT_PASSPHRASE="wrong")
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
@@ -281,3 +281,9 @@ def test_internal_errors_are_told_without_a_traceback(
     assert (result.code, result.out) == (1, "")
     assert "internal error (ZeroDivisionError" in result.err
     assert "\x1b" not in result.err
+
+
+def test_json_is_utf8_whatever_a_folder_is_called(tmp_path: Path) -> None:
+    done = spawn("--ledger", "h\udcff", "ledger", "show", "--json", cwd=tmp_path)
+    assert done.code == 6
+    assert "h?: it has no file" in done.error["message"]

@@ -45,6 +45,12 @@ def plain(value: Any) -> Any:
     return value
 
 
+def json_text(value: Any) -> str:
+    """JSON in UTF-8, also of names of files that are not."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
+
+
 class Output:
     """Where a command's results go; ``as_json`` is the option ``--json``."""
 
@@ -54,7 +60,7 @@ class Output:
     def data(self, value: Mapping[str, Any]) -> bool:
         """Prints ``value`` if JSON is wanted; tells whether it was."""
         if self.as_json:
-            click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+            click.echo(json_text(value))
         return self.as_json
 
     def line(self, text: str = "") -> None:
@@ -156,7 +162,7 @@ def report_error(error: Exception, as_json: bool) -> int:
     exit_code, fields = describe_error(error)
     fields["message"] = " ".join(fields["message"].split())
     if as_json:
-        click.echo(json.dumps({"error": fields}, indent=2, ensure_ascii=False))
+        click.echo(json_text({"error": fields}))
         sys.stdout.flush()
         return exit_code
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
