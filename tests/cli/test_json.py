@@ -12,7 +12,11 @@ LINE = (
     "due_minor limit_minor balance_minor minimum_minor must_refresh pending problem "
     "statement_moment_ms"
 )
-SALE = "number state amount_minor currency label invoice_hash not_after_ms claim_index settle_index"
+SALE = (
+    "number state amount_minor currency label invoice_hash not_after_ms claim_index settle_index "
+    "claim_ledger_state settle_ledger_state"
+)
+FINALITY = "policy_hash final_size cosigned_by missing voids_possible warnings problems"
 ACCOUNT = (
     "account customer state terms_hash currency limit_minor balance_minor minimum_minor "
     "arrears_minor period open_index note"
@@ -44,17 +48,19 @@ def test_every_command(opened: World) -> None:
     invoice = ("merchant", "invoice", "1.00 TWD", "--label", "x", "-o", "i.json")
     keys(opened, FILE, "shop", *invoice)
     pay = ("wallet", "pay", "i.json", "--yes")
-    keys(opened, "line index amount_minor currency invoice_hash signed", "bob", *pay)
+    fields = "line index amount_minor currency invoice_hash signed ledger_state finality"
+    paid = keys(opened, fields, "bob", *pay)
+    assert (paid["ledger_state"], set(paid["finality"])) == ("accepted", set(FINALITY.split()))
     sign = keys(opened, "signed posted refused waiting faults", "bank", "lender", "sign")
     assert sign["signed"] == 1
-    found = keys(opened, "paid wrong invoice", "shop", "merchant", "check", "i.json")
+    found = keys(opened, "paid wrong invoice finality", "shop", "merchant", "check", "i.json")
     assert set(found["invoice"]) == set(SALE.split())
-    keys(opened, "paid wrong", "shop", "merchant", "check")
+    keys(opened, "paid wrong finality", "shop", "merchant", "check")
     keys(opened, "submitted", "bob", "wallet", "submit")
     opened.do("bob", "wallet", "receive")
-    history = keys(opened, "history", "bob", "wallet", "history")["history"]
-    assert len(history) == 2
-    shown = keys(opened, "lines", "bob", "wallet", "show")
+    history = keys(opened, "history finality", "bob", "wallet", "history")["history"]
+    assert [row["ledger_state"] for row in history] == ["accepted", "accepted"]
+    shown = keys(opened, "lines finality", "bob", "wallet", "show")
     assert set(shown["lines"][0]) == set(LINE.split())
     keys(opened, "closed no_shows terms_hash", "bank", *_next_and_close(opened, twd))
 
@@ -68,16 +74,21 @@ def _next_and_close(world: World, twd: str) -> tuple[str, ...]:
         keys(world, ACCOUNT + " owed_minor recorded", "bank", *payment)
         keys(world, "bills refused", "bank", "lender", "statement", f"{who}.json")
         world.do(who, "wallet", "receive")
-    keys(world, "bills", "bank", "lender", "statement")
-    keys(world, "bills", "bob", "wallet", "statement", "--show")
+    keys(world, "bills finality", "bank", "lender", "statement")
+    bills = keys(world, "bills finality", "bob", "wallet", "statement", "--show")["bills"]
+    assert bills[0]["ledger_state"] == "accepted"
     settle = ("merchant", "settle", "--reference", "a", "--force", "-o", "s.json")
     keys(world, FILE, "shop", *settle)
     keys(world, FILE, "bank", "lender", "payout", "s.json", "-o", "o.json")
     world.get("shop", "merchant", "payout", "o.json")
     keys(world, "files messages", "shop", *settle)
-    keys(world, "name merchant_id sales payouts", "shop", "merchant", "show")
-    found = keys(world, "name issuer_id accounts unanswered payouts", "bank", "lender", "show")
-    assert set(found["accounts"][0]) == {*ACCOUNT.split(), "owed_minor"}
+    found = keys(world, "name merchant_id sales payouts finality", "shop", "merchant", "show")
+    assert set(found["sales"][0]) == set(SALE.split())
+    assert found["payouts"][0]["ledger_state"] == "accepted"
+    shown = "name issuer_id accounts unanswered payouts finality"
+    found = keys(world, shown, "bank", "lender", "show")
+    assert set(found["accounts"][0]) == {*ACCOUNT.split(), "owed_minor", "ledger_state"}
+    assert found["payouts"][0]["ledger_state"] == "accepted"
     keys(world, FILE, "bob", "wallet", "update", "-o", "u.json")
     keys(world, "updates refused", "bank", "lender", "update", "u.json")
     world.do("bob", "wallet", "receive")
@@ -101,8 +112,10 @@ def _next_and_close(world: World, twd: str) -> tuple[str, ...]:
 
 def test_the_ledgers_entries(bought: World) -> None:
     head = "ledger_id origin size root last_timestamp_ms overdue_replies terms issuers merchants"
+    head += " finality"
     size = keys(bought, head, "op", "ledger", "show")["size"]
     entry = "index kind timestamp_ms statement entry_bytes evidence_bytes memo_bytes answered"
+    entry += " ledger_state finality"
     kinds = [
         keys(bought, entry, "op", "ledger", "show", str(index))["kind"] for index in range(size)
     ]
@@ -115,11 +128,11 @@ def test_published_files_and_receipts(bought: World) -> None:
     keys(bought, "folder size root retired", "op", "ledger", "publish", place)
     report = keys(bought, AUDIT, "nobody", "audit", "--published", place)
     assert report["size"] == 6
-    keys(bought, "index file", "op", "ledger", "receipt", "5", "-o", "r.tlog-proof")
-    assert keys(bought, "index receipt", "op", "ledger", "receipt", "5")["index"] == 5
+    keys(bought, "index ledger_state file", "op", "ledger", "receipt", "5", "-o", "r.tlog-proof")
+    assert keys(bought, "index ledger_state receipt", "op", "ledger", "receipt", "5")["index"] == 5
     genesis = str(bought.file("www") / "genesis")
     check = ("ledger", "check-receipt", "r.tlog-proof", "--genesis", genesis)
-    found = keys(bought, "ok index kind timestamp_ms origin size", "nobody", *check)
+    found = keys(bought, "ok index kind timestamp_ms origin size ledger_state", "nobody", *check)
     assert (found["index"], found["kind"], found["size"]) == (5, "spend", 6)
     assert "Entry 5 (spend" in bought.do("op", *check[:3]).out
     assert "Published 6 entries" in bought.do("op", "ledger", "publish", place).out

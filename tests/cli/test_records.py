@@ -21,9 +21,9 @@ def share(world: World, number: str = "3", *more: str, target: str = "grant.json
 
 
 def test_json_of_every_command(recorded: World) -> None:
-    listed = keys(recorded, "records new", "ann", "wallet", "records")
+    listed = keys(recorded, "records new finality", "ann", "wallet", "records")
     assert [row["kind"] for row in listed["records"]] == ["receipt", "bill", "agreement"]
-    assert set(listed["records"][0]) == set(ROW.split())
+    assert set(listed["records"][0]) == {*ROW.split(), "ledger_state"}
     assert listed["new"] == []
     only = recorded.get("ann", "wallet", "records", "--kind", "bill")["records"]
     assert [row["record"] for row in only] == [2]

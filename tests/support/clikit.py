@@ -81,7 +81,9 @@ def background(
             line = process.stdout.readline()
             assert line, (place / "log").read_text() + text.decode()
             text += line
-        yield process, json.loads(text)
+        found = json.loads(text)
+        assert "error" not in found, found
+        yield process, found
     finally:
         if process.poll() is None:
             process.kill()
@@ -366,7 +368,7 @@ def _check_json(value: Any, path: str = "") -> None:
             if name.endswith("_minor") and item is not None:
                 amounts = item if isinstance(item, list) else [item]
                 assert all(type(amount) is int for amount in amounts), (path, name, item)
-            if name.endswith(("_id", "_hash", "root")):
+            if name.endswith(("_id", "_hash", "root")) and item is not None:
                 assert bytes.fromhex(item).hex() == item
             _check_json(item, f"{path}.{name}")
     elif isinstance(value, list):

@@ -153,10 +153,12 @@ def _ledger(session: Session) -> Finding:
         session.ledger_place()
     except CallerError:
         return "ok", "none chosen"
+    from zkcredit.cli.ledger_commands import last_entry_ms
+
     with session.ledger(read_only=True) as ledger:
         now_ms = time.time_ns() // 1_000_000
         size = ledger.size
-        last_ms = ledger.entry(size - 1).timestamp_ms if size else 0
+        last_ms = last_entry_ms(ledger) or 0
         if last_ms > now_ms + 1000:
             return "warning", f"its last entry is {(last_ms - now_ms) // 1000} s in the future"
         owed = len(ledger.owed(now_ms))

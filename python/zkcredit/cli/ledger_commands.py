@@ -16,6 +16,7 @@ from zkcredit.cli.files import (
 )
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import INDEX
+from zkcredit.cli.trust import finality_json, finality_of, tell
 from zkcredit.clock import system_clock
 from zkcredit.errors import CheckFailed, MalformedInput
 
@@ -105,7 +106,8 @@ def submit(session: Session, file: str) -> None:
 def show(session: Session, index: int | None) -> None:
     """Show the ledger's head, lenders, terms and merchants, or one entry.
 
-    What is shown is public: no holder, shop or amount is in it.
+    What is shown is public: no holder, shop or amount is in it. An entry is accepted once
+    it is on the log, and final under the policy of `ledger trust`.
     """
     with session.ledger(read_only=True) as ledger:
         if index is not None:
@@ -117,6 +119,7 @@ def show(session: Session, index: int | None) -> None:
 def _show_entry(session: Session, ledger: AnyLedger, index: int) -> None:
     from dataclasses import fields
 
+    finality = finality_of(session, ledger)
     entry = ledger.entry(index)
     reply = ledger.reply(index)
     evidence, memo = ledger.evidence(index)
@@ -131,6 +134,8 @@ def _show_entry(session: Session, ledger: AnyLedger, index: int) -> None:
         "evidence_bytes": len(evidence),
         "memo_bytes": len(memo),
         "answered": reply is not None,
+        "ledger_state": finality.state(index),
+        "finality": finality_json(finality),
     }
     if session.output.data(found):
         return
@@ -145,12 +150,15 @@ def _show_entry(session: Session, ledger: AnyLedger, index: int) -> None:
     pairs.append(("beside it", f"{len(evidence)} bytes of evidence, {len(memo)} of memo"))
     if entry.statement.KIND.has_reply:
         pairs.append(("answered", "yes" if reply is not None else "not yet"))
+    pairs.append(("state", found["ledger_state"]))
     session.output.fields(pairs)
+    tell(session, finality)
 
 
 def _show_head(session: Session, ledger: AnyLedger) -> None:
+    finality = finality_of(session, ledger)
     registry, size = ledger.registry, ledger.size
-    last_ms = ledger.entry(size - 1).timestamp_ms if size else None
+    last_ms = last_entry_ms(ledger)
     owed = ledger.owed(system_clock())
     terms: list[dict[str, Any]] = [
         {
@@ -178,6 +186,7 @@ def _show_head(session: Session, ledger: AnyLedger) -> None:
         "overdue_replies": len(owed),
         "terms": terms,
         **parties,
+        "finality": finality_json(finality),
     }
     if session.output.data(found):
         return
@@ -190,6 +199,7 @@ def _show_head(session: Session, ledger: AnyLedger) -> None:
             ("root", ledger.root().hex()),
             ("last entry", utc(last_ms)),
             ("overdue replies", len(owed)),
+            ("final", "none" if finality.policy is None else f"the first {finality.size} entries"),
         ]
     )
     if terms:
@@ -202,6 +212,13 @@ def _show_head(session: Session, ledger: AnyLedger) -> None:
         out.line()
         rows_m = [(p.id.hex()[:16], p.name, p.index) for p in registry.merchants.values()]
         out.table(("merchant", "name", "entry"), rows_m, right=(2,))
+    tell(session, finality)
+
+
+def last_entry_ms(ledger: AnyLedger) -> int | None:
+    """Time of the last entry, None if there is none or it is void."""
+    last = next(ledger.entries(max(ledger.size - 1, 0)), None)
+    return None if last is None else last[1].timestamp_ms
 
 
 @group.add("checkpoint", example="$ zkcredit ledger checkpoint -o monday.checkpoint")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zkcredit.cli.bills import COLUMNS, bill_row, show_bills
+from zkcredit.cli.bills import COLUMNS, bill_json, bill_row, show_bills
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import builtins, output_option, read_message, write_message
+from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.lender_desk import account_json, group, lender_on_ledger
 from zkcredit.cli.output import describe_error
 from zkcredit.cli.params import COUNT, MONEY, amount_minor
+from zkcredit.cli.trust import finality_of, tell
 from zkcredit.errors import CallerError, ZkCreditError
 
 if TYPE_CHECKING:
@@ -44,15 +45,18 @@ def statement(session: Session, files: tuple[str, ...], account: int | None, as_
         documents = [item for item in results if isinstance(item, BillingDocument)]
         registry = ledger.registry
         pairs = [(d, registry.published(d.terms_hash).terms) for d in documents]
-    if not files:
-        show_bills(session.output, pairs, as_csv=as_csv)
-        return
-    found = {
-        "bills": [builtins(d) for d in documents],
-        "refused": _problems(session, files, results),
-    }
+        finality = finality_of(session, ledger)
+        if not files:
+            show_bills(session, pairs, finality, as_csv=as_csv)
+            return
+        rows = [bill_row(*pair, finality) for pair in pairs]
+        found = {
+            "bills": [bill_json(d, finality) for d in documents],
+            "refused": _problems(session, files, results),
+        }
     if not session.output.data(found):
-        session.output.table(COLUMNS, [bill_row(d, t) for d, t in pairs], right=range(3, 11))
+        session.output.table(COLUMNS, rows, right=range(3, 11))
+        tell(session, finality)
         session.output.note("The holder now runs `wallet receive`.")
 
 
@@ -253,6 +257,8 @@ def payout(session: Session, file: str, target: str) -> None:
     opening = read_message(file, SettlementOpening)
     with lender_on_ledger(session) as (lender, ledger):
         order = lender.settlement(ledger, opening)
+        finality = finality_of(session, ledger)
+        state = finality.state(opening.entry_index)
         merchant = ledger.registry.merchant(order.merchant_id).name
         terms = next(
             item.terms
@@ -263,4 +269,6 @@ def payout(session: Session, file: str, target: str) -> None:
         f"Pay {terms.format(order.net_minor)} to {merchant}, reference {order.reference!r} "
         f"(sum {terms.format(order.sum_minor)}, fee {terms.format(order.fee_minor)})."
     )
+    session.output.note(f"The settlement at entry {opening.entry_index} is {state}.")
+    tell(session, finality)
     write_message(session.output, target, order, "For the merchant: `merchant payout {file}`.")

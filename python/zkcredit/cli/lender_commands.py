@@ -23,6 +23,7 @@ from zkcredit.cli.params import (
     find_terms,
 )
 from zkcredit.cli.parties import make_party
+from zkcredit.cli.trust import finality_json, finality_of, state_cell, tell
 from zkcredit.cli.watch import watched
 from zkcredit.errors import MalformedInput, Refused, StateConflict
 
@@ -290,8 +291,13 @@ def sign(session: Session, rescan: bool) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values.")
 @pass_session
 def show(session: Session, as_csv: bool) -> None:
-    """Show accounts, what waits for a signature, and payouts."""
+    """Show accounts, what waits for a signature, and payouts.
+
+    Each with the state of its entry: accepted, or final under the policy of
+    `ledger trust`.
+    """
     with lender_on_ledger(session) as (lender, ledger):
+        finality = finality_of(session, ledger)
         registry = ledger.registry
         accounts = [(a, registry.published(a.terms_hash).terms) for a in lender.accounts()]
         waiting = ledger.unanswered(lender.issuer_id)
@@ -299,26 +305,44 @@ def show(session: Session, as_csv: bool) -> None:
         owed = {a.number: lender.owed_minor(a.number) for a, _ in accounts}
         name, issuer_id = lender.name, lender.issuer_id
         digits = {t.currency: t.minor_digits for t in (x.terms for x in registry.terms.values())}
+        indexes = [a.open_index for a, _ in accounts] + [p.entry_index for p in payouts]
+        states = {index: finality.state(index) for index in indexes}
     found = {
         "name": name,
         "issuer_id": issuer_id,
-        "accounts": [{**account_json(a, t), "owed_minor": owed[a.number]} for a, t in accounts],
+        "accounts": [
+            {
+                **account_json(a, t),
+                "owed_minor": owed[a.number],
+                "ledger_state": states[a.open_index],
+            }
+            for a, t in accounts
+        ],
         "unanswered": waiting,
-        "payouts": [{"index": p.entry_index, "net_minor": p.net_minor} for p in payouts],
+        "payouts": [
+            {
+                "index": p.entry_index,
+                "net_minor": p.net_minor,
+                "ledger_state": states[p.entry_index],
+            }
+            for p in payouts
+        ],
+        "finality": finality_json(finality),
     }
     columns = ("account", "customer", "state", "period", "limit", "balance", "owed now", "minimum")
     rows = [
         (a.number, a.customer, a.state, a.period, t.format(a.limit_minor),
-         t.format(a.balance_minor), t.format(owed[a.number]), t.format(a.minimum_minor))
+         t.format(a.balance_minor), t.format(owed[a.number]), t.format(a.minimum_minor),
+         state_cell(states[a.open_index]))
         for a, t in accounts
     ]  # fmt: skip
     if session.output.data(found):
         return
     if as_csv:
-        session.output.csv(columns, rows)
+        session.output.csv((*columns, "opening"), rows)
         return
     session.output.line(f"{name}  {issuer_id.hex()}")
-    session.output.table(columns, rows, right=(0, 3, 4, 5, 6, 7))
+    session.output.table((*columns, "opening"), rows, right=(0, 3, 4, 5, 6, 7))
     if waiting:
         entries = ", ".join(map(str, waiting[:20]))
         session.output.line(f"Unanswered entries: {entries} (`lender sign`, `lender statement`).")
@@ -326,17 +350,19 @@ def show(session: Session, as_csv: bool) -> None:
         from zkcredit.money import format_money
 
         session.output.table(
-            ("settlement", "merchant gets", "reference"),
+            ("settlement", "state", "merchant gets", "reference"),
             [
                 (
                     p.entry_index,
+                    states[p.entry_index],
                     format_money(p.net_minor, p.currency, digits[p.currency]),
                     p.reference,
                 )
                 for p in payouts
             ],
-            right=(0, 1),
+            right=(0, 2),
         )
+    tell(session, finality)
 
 
 @group.add("totals", example="$ zkcredit lender totals -o bank-totals.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,11 +16,21 @@ from zkcredit.cli.files import output_option, read_message, write_message, write
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import COUNT, DURATION, HEX, MONEY, find_terms
 from zkcredit.cli.policy_files import VARIABLE, read_policy, read_variables
+from zkcredit.cli.trust import (
+    finality_json,
+    finality_of,
+    needed_policy,
+    state_cell,
+    tell,
+    wait_for,
+)
 from zkcredit.cli.watch import watched
 from zkcredit.errors import CallerError, MalformedInput, Refused, StateConflict, ZkCreditError
+from zkcredit.ledger.finality import ACCEPTED, FINAL
 
 if TYPE_CHECKING:
     from zkcredit.cli.context import AnyLedger
+    from zkcredit.ledger.finality import Finality
     from zkcredit.ledger.registry import Registry
     from zkcredit.merchant import Merchant, Sale
 
@@ -180,51 +191,106 @@ def _amount(registry: Registry, text: str) -> tuple[int, str]:
 
 
 @group.add(
-    "check", example="$ zkcredit merchant check\n$ zkcredit merchant check invoice.json --wait 60s"
+    "check",
+    example="$ zkcredit merchant check\n$ zkcredit merchant check invoice.json --wait 60s\n"
+    "$ zkcredit merchant check invoice.json --final --wait 10m",
 )
 @click.argument("file", metavar="[INVOICE]", required=False)
 @click.option("--wait", "wait_ms", type=DURATION, help="Wait so long for the INVOICE to be paid.")
+@click.option("--final", "until_final", is_flag=True, help="Paid means: also final.")
 @pass_session
-def check(session: Session, file: str | None, wait_ms: int | None) -> None:
+def check(session: Session, file: str | None, wait_ms: int | None, *, until_final: bool) -> None:
     """See on the ledger what was paid since the last check.
 
     With an INVOICE the exit code is 0 if that one is paid and 1 if not. Paid means:
-    the claim is on the ledger, with the right amount, under terms you accept.
+    the claim is on the ledger, with the right amount, under terms you accept. Before goods
+    of value leave, ask with --final: then it also has to be final under the policy of
+    `ledger trust`.
     """
     from zkcredit.messages import Invoice, signing_digest
 
     wanted = None if file is None else signing_digest(read_message(file, Invoice))
     if wait_ms is not None and wanted is None:
         raise CallerError("--wait needs the INVOICE to wait for")
+    if until_final:
+        if wanted is None:
+            raise CallerError("--final needs the INVOICE that is to be final")
+        needed_policy(session)
     deadline = time.monotonic() + (wait_ms or 0) / 1000
+    seen = _look(session, wanted, deadline)
+    finality, found = _judge(session, seen, deadline, until_final=until_final)
+    if seen.sale is not None:
+        state = found["invoice"]["claim_ledger_state"]
+        good = (FINAL,) if until_final else (ACCEPTED, FINAL)
+        session.exit_code = 0 if _is_paid(seen.sale) and state in good else 1
+    if session.output.data({**found, "finality": finality_json(finality)}):
+        return
+    named = found["paid"] if seen.sale is None else [found["invoice"]]
+    for row in named:
+        place = "" if row["claim_index"] is None else f" at entry {row['claim_index']}"
+        state = "" if row["claim_index"] is None else f", {row['claim_ledger_state']}"
+        amount = seen.show_money(row["amount_minor"], row["currency"])
+        session.output.line(
+            f"Invoice {row['number']}, {amount} ({row['label']}): {row['state']}{place}{state}."
+        )
+    for row in found["wrong"]:
+        session.output.note(
+            f"Invoice {row['number']}: entry {row['claim_index']} is no valid claim."
+        )
+    if not named:
+        session.output.line("Nothing new.")
+    tell(session, finality)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a look at the ledger has brought; ``sale`` is the one asked about."""
+
+    sale: Sale | None
+    paid: list[Sale]
+    wrong: list[Sale]
+    show_money: Callable[[int, str], str]
+
+
+def _look(session: Session, wanted: bytes | None, deadline: float) -> _Seen:
+    """Reads what is new until the sale wanted is decided, or the time is over."""
     with open_merchant(session) as (merchant, ledger, save), progress("reading") as update:
         sale = _sale(merchant, wanted)
         while True:
             paid = merchant.check(watched(ledger, update))
             save()
-            if sale is None or sale.state in _FINAL or time.monotonic() >= deadline:
+            if sale is None or sale.state in _DECIDED or time.monotonic() >= deadline:
                 break
             time.sleep(_POLL_S)
-        show_money = currency_format(ledger.registry)
         wrong = [s for s in merchant.sales if s.state == "wrong-claim"]
-    found: dict[str, Any] = {"paid": [sale_json(s) for s in paid]}
-    found["wrong"] = [sale_json(s) for s in wrong]
-    if sale is not None:
-        found["invoice"] = sale_json(sale)
-        session.exit_code = 0 if sale.state in ("paid", "settled") else 1
-    if session.output.data(found):
-        return
-    for item in paid if sale is None else [sale]:
-        place = "" if item.claim_index is None else f" at entry {item.claim_index}"
-        shown = show_money(item.amount_minor, item.currency)
-        session.output.line(f"Invoice {item.number}, {shown} ({item.label}): {item.state}{place}.")
-    for item in wrong:
-        session.output.note(f"Invoice {item.number}: entry {item.claim_index} is no valid claim.")
-    if sale is None and not paid:
-        session.output.line("Nothing new.")
+        return _Seen(sale, paid, wrong, currency_format(ledger.registry))
 
 
-_FINAL = ("paid", "settled", "wrong-claim", "undisclosed")
+def _judge(
+    session: Session, seen: _Seen, deadline: float, *, until_final: bool
+) -> tuple[Finality, dict[str, Any]]:
+    """The sales with what they stand on; while one waits for that, the vault is free."""
+    with session.ledger(read_only=True) as ledger:
+        if until_final and seen.sale is not None and _is_paid(seen.sale):
+            assert seen.sale.claim_index is not None
+            left_ms = round(1000 * max(deadline - time.monotonic(), 0))
+            finality = wait_for(session, ledger, seen.sale.claim_index, left_ms)
+        else:
+            finality = finality_of(session, ledger)
+        found: dict[str, Any] = {
+            "paid": [sale_json(s, finality) for s in seen.paid],
+            "wrong": [sale_json(s, finality) for s in seen.wrong],
+        }
+        if seen.sale is not None:
+            found["invoice"] = sale_json(seen.sale, finality)
+    return finality, found
+
+
+_DECIDED = ("paid", "settled", "wrong-claim", "undisclosed")
+
+
+def _is_paid(sale: Sale) -> bool:
+    return sale.state in ("paid", "settled")
 
 
 def _sale(merchant: Merchant, digest: bytes | None) -> Sale | None:
@@ -236,7 +302,7 @@ def _sale(merchant: Merchant, digest: bytes | None) -> Sale | None:
     raise Refused("unknown-invoice", "this invoice was not written by this merchant")
 
 
-def sale_json(sale: Sale) -> dict[str, Any]:
+def sale_json(sale: Sale, finality: Finality) -> dict[str, Any]:
     """A sale as JSON; its secrets stay out."""
     return {
         "number": sale.number,
@@ -248,6 +314,8 @@ def sale_json(sale: Sale) -> dict[str, Any]:
         "not_after_ms": sale.not_after_ms,
         "claim_index": sale.claim_index,
         "settle_index": sale.settle_index,
+        "claim_ledger_state": finality.state(sale.claim_index),
+        "settle_ledger_state": finality.state(sale.settle_index),
     }
 
 
@@ -317,16 +385,31 @@ def show(session: Session, as_csv: bool) -> None:
         sales, payouts, name = merchant.sales, merchant.payouts(), merchant.name
         merchant_id = merchant.merchant_id
         show_money = currency_format(ledger.registry)
-    found = {
-        "name": name,
-        "merchant_id": merchant_id,
-        "sales": [sale_json(sale) for sale in sales],
-        "payouts": [
-            {"index": p.entry_index, "net_minor": p.net_minor, "currency": p.currency}
-            for p in payouts
-        ],
-    }
-    columns = ("invoice", "state", "amount", "label", "valid until", "paid at", "settled at")
+        finality = finality_of(session, ledger)
+        states = {
+            index: finality.state(index)
+            for sale in sales
+            for index in (sale.claim_index, sale.settle_index)
+        } | {p.entry_index: finality.state(p.entry_index) for p in payouts}
+        found = {
+            "name": name,
+            "merchant_id": merchant_id,
+            "sales": [sale_json(sale, finality) for sale in sales],
+            "payouts": [
+                {
+                    "index": p.entry_index,
+                    "net_minor": p.net_minor,
+                    "currency": p.currency,
+                    "ledger_state": states[p.entry_index],
+                }
+                for p in payouts
+            ],
+            "finality": finality_json(finality),
+        }
+    columns = (
+        *("invoice", "state", "amount", "label", "valid until", "paid at", "settled at"),
+        *("payment", "settlement"),
+    )
     rows = [
         (
             s.number,
@@ -336,6 +419,8 @@ def show(session: Session, as_csv: bool) -> None:
             utc(s.not_after_ms),
             "-" if s.claim_index is None else s.claim_index,
             "-" if s.settle_index is None else s.settle_index,
+            state_cell(states[s.claim_index]),
+            state_cell(states[s.settle_index]),
         )
         for s in sales
     ]
@@ -347,8 +432,10 @@ def show(session: Session, as_csv: bool) -> None:
     session.output.line(f"{name}  {merchant_id.hex()}")
     session.output.table(columns, rows, right=(0, 2, 5, 6))
     for p in payouts:
-        shown = show_money(p.net_minor, p.currency)
-        session.output.line(f"Payout of settlement {p.entry_index}: {shown}.")
+        amount = show_money(p.net_minor, p.currency)
+        state = states[p.entry_index]
+        session.output.line(f"Payout of settlement {p.entry_index} ({state}): {amount}.")
+    tell(session, finality)
 
 
 @group.add("totals", example="$ zkcredit merchant totals -o shop-totals.json")

@@ -126,6 +126,6 @@ def tell(session: Session, found: Finality) -> None:
         out.note(f"Policy: {warning}.")
 
 
-def shown(state: str | None) -> str:
+def state_cell(state: str | None) -> str:
     """A state in a table."""
     return state or "-"

@@ -19,6 +19,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, read_text, write_message
 from zkcredit.cli.output import progress, utc
 from zkcredit.cli.params import COUNT, HEX, find_terms
+from zkcredit.cli.trust import finality_json, tell
 from zkcredit.cli.wallet_desk import (
     LINE,
     SETTLED_STATES,
@@ -112,16 +113,16 @@ def restore(session: Session, phrase_file: str | None) -> None:
             raise StateConflict("the wallet in this folder has other words: use another --home")
         report = desk.wallet.restore(watched(desk.ledger, update))
         desk.save()
-        lines = [(line, desk.terms(line)) for line in desk.wallet.lines]
-    found = {
-        "scanned": report.scanned,
-        "restored": report.restored,
-        "must_refresh": report.must_refresh,
-        "lines": [line_json(line, terms) for line, terms in lines],
-    }
-    if not session.output.data(found):
-        session.output.line(f"{report.scanned} entries read, {len(report.lines)} lines found.")
-        print_lines(session, lines)
+        lines, finality = [(line, desk.terms(line)) for line in desk.wallet.lines], desk.finality()
+        found = {
+            "scanned": report.scanned,
+            "restored": report.restored,
+            "must_refresh": report.must_refresh,
+            "lines": [line_json(line, terms, finality) for line, terms in lines],
+        }
+        if not session.output.data(found):
+            session.output.line(f"{report.scanned} entries read, {len(report.lines)} lines found.")
+            print_lines(session, lines, finality)
 
 
 def _asks_words(session: Session, phrase_file: str | None) -> bool:
@@ -223,18 +224,21 @@ def _with_answer(desk: Desk, request: OpenRequest, consent: Consent, line: int) 
 def show(session: Session) -> None:
     """Show all lines: credit left, what is not billed yet, balance, what comes next."""
     with open_wallet(session, read_only=True) as desk:
-        lines = [(line, desk.terms(line)) for line in own_lines(desk)]
-        found = {"lines": [line_json(line, terms) for line, terms in lines]}
-        moments = [(line, _moment(desk, line)) for line, _ in lines]
-    if session.output.data(found):
-        return
-    print_lines(session, lines)
-    for line, moment_ms in moments:
-        if moment_ms is not None:
-            session.output.line(
-                f"Line {line.number}: make the billing statement at {utc(moment_ms)} "
-                "(a random moment keeps it from being linked)."
-            )
+        lines, finality = [(line, desk.terms(line)) for line in own_lines(desk)], desk.finality()
+        found = {
+            "lines": [line_json(line, terms, finality) for line, terms in lines],
+            "finality": finality_json(finality),
+        }
+        if session.output.data(found):
+            return
+        print_lines(session, lines, finality)
+        for line, _ in lines:
+            moment_ms = _moment(desk, line)
+            if moment_ms is not None:
+                session.output.line(
+                    f"Line {line.number}: make the billing statement at {utc(moment_ms)} "
+                    "(a random moment keeps it from being linked)."
+                )
 
 
 def _moment(desk: Desk, line: Line) -> int | None:
@@ -260,6 +264,8 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
             desk.wallet.line(line)
         terms = {x.number: desk.terms(x) for x in own_lines(desk)}
         rows = [row for row in desk.wallet.history(line) if row.line in terms]
+        finality = desk.finality()
+        states = {row.index: finality.state(row.index) for row in rows}
     found = {
         "history": [
             {
@@ -272,16 +278,18 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
                 "available_minor": row.available_minor,
                 "currency": terms[row.line].currency,
                 "label": row.label,
+                "ledger_state": states[row.index],
             }
             for row in rows
-        ]
+        ],
+        "finality": finality_json(finality),
     }
     if session.output.data(found):
         return
     if as_csv:
         columns = ("time", "line", "entry", "step", "period", "currency", "amount", "credit left")
         session.output.csv(
-            (*columns, "label"),
+            (*columns, "label", "state"),
             [
                 (
                     utc(row.timestamp_ms),
@@ -293,18 +301,20 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
                     format_number(row.amount_minor, terms[row.line].minor_digits),
                     format_number(row.available_minor, terms[row.line].minor_digits),
                     row.label,
+                    states[row.index],
                 )
                 for row in rows
             ],
         )
         return
     session.output.table(
-        ("time", "line", "entry", "step", "period", "amount", "credit left", "label"),
+        ("time", "line", "entry", "state", "step", "period", "amount", "credit left", "label"),
         [
             (
                 utc(row.timestamp_ms),
                 row.line,
                 row.index,
+                states[row.index],
                 row.kind,
                 row.period,
                 terms[row.line].format(row.amount_minor),
@@ -313,8 +323,9 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
             )
             for row in rows
         ],
-        right=(1, 2, 4, 5, 6),
+        right=(1, 2, 5, 6, 7),
     )
+    tell(session, finality)
 
 
 @group.add("receive", example="$ zkcredit wallet receive")
@@ -404,7 +415,7 @@ def accept(session: Session, line: int) -> None:
     """
     with open_wallet(session) as desk:
         desk.wallet.accept_disputed(line, desk.ledger)
-        found = desk.wallet.line(line)
-        terms = desk.terms(found)
-    if not session.output.data(line_json(found, terms)):
+        own = desk.wallet.line(line)
+        found = line_json(own, desk.terms(own), desk.finality())
+    if not session.output.data(found):
         session.output.line(f"Line {line} goes on.")

@@ -12,10 +12,12 @@ import click
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session
 from zkcredit.cli.params import COUNT
+from zkcredit.cli.trust import finality_of, tell
 from zkcredit.errors import CallerError, Refused, ZkCreditError
 
 if TYPE_CHECKING:
     from zkcredit.cli.context import AnyLedger
+    from zkcredit.ledger.finality import Finality
     from zkcredit.terms import Terms
     from zkcredit.wallet import Event, Line, Wallet
 
@@ -48,6 +50,10 @@ class Desk:
     def terms(self, line: Line) -> Terms:
         """Terms of a line."""
         return self.ledger.registry.published(line.terms_hash).terms
+
+    def finality(self) -> Finality:
+        """Up to where the ledger is final under the profile's policy."""
+        return finality_of(self.session, self.ledger)
 
     def receive(self) -> list[Event]:
         """Picks up what is on the ledger for this wallet and stores it."""
@@ -110,7 +116,7 @@ def own_lines(desk: Desk) -> list[Line]:
     return [line for line in desk.wallet.lines if line.ledger_id == desk.ledger.ledger_id]
 
 
-def line_json(line: Line, terms: Terms) -> dict[str, Any]:
+def line_json(line: Line, terms: Terms, finality: Finality) -> dict[str, Any]:
     """A line as JSON; secrets stay out."""
     token, pending = line.token, line.pending
     step = None
@@ -121,6 +127,7 @@ def line_json(line: Line, terms: Terms) -> dict[str, Any]:
             "amount_minor": pending.amount_minor,
             "label": pending.label,
             "refused": pending.refused,
+            "ledger_state": finality.state(pending.index),
         }
     return {
         "line": line.number,
@@ -143,7 +150,7 @@ def line_json(line: Line, terms: Terms) -> dict[str, Any]:
     }
 
 
-def _advice(line: Line) -> str:
+def _advice(line: Line, finality: Finality) -> str:
     """What the holder can do next with a line."""
     if line.status == "disputed":
         return f"disputed: {line.problem}"
@@ -155,11 +162,12 @@ def _advice(line: Line) -> str:
             return f"{pending.kind_name} refused [{pending.refused}]: `wallet refresh`"
         if pending.index is None:
             return f"{pending.kind_name} not on the ledger: `wallet submit`"
-        return f"{pending.kind_name} at entry {pending.index} waits for the lender"
+        state = finality.state(pending.index)
+        return f"{pending.kind_name} at entry {pending.index} ({state}) waits for the lender"
     return "`wallet refresh` before use" if line.must_refresh else ""
 
 
-def print_lines(session: Session, lines: list[tuple[Line, Terms]]) -> None:
+def print_lines(session: Session, lines: list[tuple[Line, Terms]], finality: Finality) -> None:
     """Lines as a table, each with what comes next."""
     rows = []
     for line, terms in lines:
@@ -177,8 +185,9 @@ def print_lines(session: Session, lines: list[tuple[Line, Terms]]) -> None:
                 terms.format(line.limit_minor),
                 terms.format(line.balance_minor),
                 terms.format(line.minimum_minor),
-                _advice(line),
+                _advice(line, finality),
             )
         )
     columns = ("line", "status", "period", "credit left", "not billed", "limit", "balance")
     session.output.table((*columns, "minimum", "next"), rows, right=(0, 2, 3, 4, 5, 6, 7))
+    tell(session, finality)

@@ -10,18 +10,23 @@ import click
 from zkcredit.cli.bills import show_bills
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.params import DURATION
+from zkcredit.cli.trust import NOT_FINAL, finality_json, needed_policy, tell, wait_for
 from zkcredit.cli.wallet_desk import LINE, PLAN, Desk, group, open_wallet
 from zkcredit.cli.wallet_payer import choose_payer, pending_line, print_preview
 from zkcredit.errors import CallerError
+from zkcredit.ledger.finality import ACCEPTED, FINAL
 
 if TYPE_CHECKING:
+    from zkcredit.ledger.finality import Finality
     from zkcredit.messages import Invoice
     from zkcredit.wallet import Line
 
 
 @group.add(
     "pay",
-    example="$ zkcredit wallet pay invoice.json\n$ cat invoice.json | zkcredit wallet pay - --yes",
+    example="$ zkcredit wallet pay invoice.json\n$ cat invoice.json | zkcredit wallet pay - --yes\n"
+    "$ zkcredit wallet pay invoice.json --final --wait 5m",
 )
 @click.argument("invoice")
 @LINE
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--preview", "only_show", is_flag=True, help="Show what paying means and stop.")
 @click.option("--offline", metavar="FILE", help="Store and write to FILE instead of submitting.")
+@click.option("--final", "until_final", is_flag=True, help="Wait until the purchase is final.")
+@click.option("--wait", "wait_ms", type=DURATION, help="How long to wait for that [10m].")
 @pass_session
 def pay(
     session: Session,
@@ -39,26 +46,28 @@ def pay(
     yes: bool,
     only_show: bool,
     offline: str | None,
+    until_final: bool,
+    wait_ms: int | None,
 ) -> None:
     """Pay the INVOICE of a merchant (a file, or - for standard input).
 
     First shows shop, amount, credit left and what each party will learn. The purchase
     is stored, then submitted to the ledger; paying the same invoice again submits the
-    same purchase.
+    same purchase. With --final the exit code is 1 if it is accepted and not final in time
+    (see `ledger trust`); the same command goes on waiting.
     """
     from zkcredit.messages import Invoice, signing_digest
 
     if not (yes or only_show) and (invoice == "-" or session.output.as_json):
         raise CallerError("nobody can be asked: add --yes")
+    wait_ms = _waiting(session, until_final, wait_ms, offline)
     message = read_message(invoice, Invoice)
     with open_wallet(session) as desk:
         desk.receive()
+        finality = desk.finality()
         digest = signing_digest(message)
         done = [row for row in desk.wallet.history() if row.invoice_hash == digest]
-        if done:
-            _print_paid(session, message, done[0].line, done[0].index, signed=True)
-            return
-        chosen = pending_line(desk, digest)
+        chosen = desk.wallet.line(done[0].line) if done else pending_line(desk, digest)
         if chosen is None:
             chosen, preview = choose_payer(desk, message, line, plan)
             print_preview(desk, chosen, preview)
@@ -69,32 +78,72 @@ def pay(
                 session.output.note("Nothing was paid.")
                 session.exit_code = 1
                 return
-        if offline is not None:
+        if done:
+            index = done[0].index
+        elif offline is not None:
             _store(desk, chosen, message, plan, offline)
             return
-        index = desk.wallet.pay(desk.ledger, chosen.number, message, plan, desk.save).index
-    _print_paid(session, message, chosen.number, index, signed=False)
+        else:
+            index = desk.wallet.pay(desk.ledger, chosen.number, message, plan, desk.save).index
+        paid: dict[str, Any] = {"line": chosen.number, "index": index, "signed": bool(done)}
+        paid["ledger_state"] = finality.state(index)
+    if wait_ms is not None:
+        finality = _wait(session, paid, finality, wait_ms)
+    _print_paid(session, message, paid, finality)
 
 
-def _print_paid(session: Session, invoice: Invoice, line: int, index: int, *, signed: bool) -> None:
+_WAIT_MS = 600_000
+
+
+def _waiting(
+    session: Session, until_final: bool, wait_ms: int | None, offline: str | None
+) -> int | None:
+    """How long to wait for the purchase to be final, None if that is not asked for."""
+    if not until_final:
+        if wait_ms is not None:
+            raise CallerError("--wait needs --final")
+        return None
+    if offline is not None:
+        raise CallerError("what is not submitted does not get final: leave --final or --offline")
+    needed_policy(session)  # before anything is paid
+    return _WAIT_MS if wait_ms is None else wait_ms
+
+
+def _wait(session: Session, paid: dict[str, Any], finality: Finality, wait_ms: int) -> Finality:
+    """Waits for the purchase to be final; the vault is free meanwhile."""
+    if paid["ledger_state"] == ACCEPTED:
+        session.output.note(f"Paid, at entry {paid['index']}. Waiting until that is final …")
+        with session.ledger(read_only=True) as ledger:
+            finality = wait_for(session, ledger, paid["index"], wait_ms)
+            paid["ledger_state"] = finality.state(paid["index"])
+    session.exit_code = 0 if paid["ledger_state"] == FINAL else NOT_FINAL
+    return finality
+
+
+def _print_paid(
+    session: Session, invoice: Invoice, paid: dict[str, Any], finality: Finality
+) -> None:
     from zkcredit.messages import signing_digest
 
-    found: dict[str, Any] = {
-        "line": line,
-        "index": index,
+    found = {
+        **paid,
         "amount_minor": invoice.amount_minor,
         "currency": invoice.currency,
         "invoice_hash": signing_digest(invoice),
-        "signed": signed,
+        "finality": finality_json(finality),
     }
     if session.output.data(found):
         return
-    if signed:
-        session.output.line(f"Paid before, at entry {index} (line {line}).")
-        return
-    session.output.line(f"Paid: entry {index} of the ledger (line {line}).")
-    session.output.note("The merchant sees it with `merchant check`. When the lender has signed: "
-                        "`wallet receive`.")  # fmt: skip
+    index, line, state = paid["index"], paid["line"], paid["ledger_state"]
+    if paid["signed"]:
+        session.output.line(f"Paid before, at entry {index} (line {line}), {state}.")
+    else:
+        session.output.line(f"Paid: entry {index} of the ledger (line {line}), {state}.")
+        session.output.note(
+            "The merchant sees it with `merchant check`. When the lender has signed: "
+            "`wallet receive`."
+        )
+    tell(session, finality)
 
 
 def _store(desk: Desk, line: Line, invoice: Invoice, plan: int, target: str) -> None:
@@ -177,7 +226,7 @@ def _show_bills(session: Session, number: int | None, *, as_csv: bool) -> None:
             for line in own
             for document in desk.wallet.documents(line.number)
         ]
-    show_bills(session.output, bills, as_csv=as_csv)
+        show_bills(session, bills, desk.finality(), as_csv=as_csv)
 
 
 @group.add("update", example="$ zkcredit wallet update -o opening.json")

@@ -15,6 +15,7 @@ from zkcredit.cli.files import builtins, output_option, read_message, write_byte
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT, DURATION, HEX
 from zkcredit.cli.record_views import field_rows
+from zkcredit.cli.trust import finality_json, state_cell, tell
 from zkcredit.cli.wallet_desk import Desk, group, open_wallet
 from zkcredit.errors import CallerError
 
@@ -69,23 +70,31 @@ def records(session: Session, kind: str | None) -> None:
     with open_records(session) as (desk, book):
         desk.receive()
         new = {row.number for row in book.file(desk.ledger)}
-        rows = _own(desk, book, kind)
-    if session.output.data({"records": [row_json(row) for row in rows], "new": sorted(new)}):
+        rows, finality = _own(desk, book, kind), desk.finality()
+        states = {row.number: finality.state(row.entry_index) for row in rows}
+    found = {
+        "records": [{**row_json(row), "ledger_state": states[row.number]} for row in rows],
+        "new": sorted(new),
+        "finality": finality_json(finality),
+    }
+    if session.output.data(found):
         return
     session.output.table(
-        ("record", "kind", "kept since", "entry", ""),
+        ("record", "kind", "kept since", "entry", "state", ""),
         [
             (
                 row.number,
                 row.kind,
                 utc(row.added_ms),
                 "-" if row.entry_index is None else row.entry_index,
+                state_cell(states[row.number]),
                 "new" if row.number in new else "",
             )
             for row in rows
         ],
         right=(0, 3),
     )
+    tell(session, finality)
 
 
 @group.add("record", example="$ zkcredit wallet record 1")
