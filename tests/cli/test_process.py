@@ -287,3 +287,36 @@ def test_json_is_utf8_whatever_a_folder_is_called(tmp_path: Path) -> None:
     done = spawn("--ledger", "h\udcff", "ledger", "show", "--json", cwd=tmp_path)
     assert done.code == 6
     assert "h?: it has no file" in done.error["message"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_closed_standard_output(opened: World, as_json: bool) -> None:
+    options = ["--json"] if as_json else []
+    command = [sys.executable, "-m", "zkcredit.cli", "--ledger", "ledger", "ledger", "show"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command, *options],
+        cwd=opened.place,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith("zkcredit: standard output is closed")
+
+
+def test_a_closed_standard_input_has_ended(opened: World) -> None:
+    command = [sys.executable, "-m", "zkcredit.cli", "--home", "ann", "--ledger", "ledger"]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *command, "wallet", "pay", "-", "--yes", "--json"],
+        cwd=opened.place,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    assert "standard input" in done.stdout
+    assert done.stderr == ""

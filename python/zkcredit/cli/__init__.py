@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -17,6 +18,7 @@ from zkcredit import __version__
 from zkcredit.cli.base import LazyGroup
 from zkcredit.cli.context import Session
 from zkcredit.cli.output import report_error
+from zkcredit.errors import StoreError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -102,6 +104,10 @@ def _run(arguments: list[str]) -> int:
 
         wanted = os.environ["_ZKCREDIT_COMPLETE"]
         return shell_complete(cli, {}, "zkcredit", "_ZKCREDIT_COMPLETE", wanted)
+    if sys.stdout is None:
+        raise StoreError("standard output is closed: results have nowhere to go")
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  (for as long as the process lasts)
     session = Session()
     try:
         with cli.make_context("zkcredit", arguments, obj=session) as context:

@@ -80,23 +80,39 @@ class Output:
             self.line(f"{name:<{width}}  {value}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Row], right: Sequence[int] = ()) -> None:
-        """A table for people; ``right`` are the positions of columns with numbers."""
+        """A table for people; ``right`` are the positions of columns with numbers.
+
+        Nothing is cut off: on a terminal too narrow for a row, its cells stand below each other.
+        """
         if self.as_json:
             return
         from rich.box import SIMPLE_HEAD
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for position, column in enumerate(columns):
-            table.add_column(column, justify="right" if position in right else "left")
+            words = " ".join([column, *(str(row[position]) for row in rows)]).split()
+            table.add_column(
+                column,
+                justify="right" if position in right else "left",
+                min_width=max(map(cell_len, words), default=1),
+            )
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
-        terminal = sys.stdout.isatty()
-        Console(
-            file=sys.stdout, highlight=False, markup=False, width=None if terminal else 240
-        ).print(table)
+        width = None if sys.stdout.isatty() else 240
+        console = Console(file=sys.stdout, highlight=False, markup=False, width=width)
+        roomy = console.options.update_width(1 << 16)
+        if console.measure(table, options=roomy).minimum > console.width:
+            for row in rows:
+                self.fields(list(zip(columns, row, strict=True)))
+                self.line()
+            return
+        with console.capture() as text:  # rich would end the process if nobody reads
+            console.print(table)
+        click.echo(text.get(), nl=False)
 
     def csv(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Comma-separated values with a heading (RFC 4180)."""
@@ -161,7 +177,7 @@ def report_error(error: Exception, as_json: bool) -> int:
     """Prints an error (as JSON on standard output if wanted) and returns the exit code."""
     exit_code, fields = describe_error(error)
     fields["message"] = " ".join(fields["message"].split())
-    if as_json:
+    if as_json and sys.stdout is not None:
         click.echo(json_text({"error": fields}))
         sys.stdout.flush()
         return exit_code
