@@ -77,7 +77,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         part = b"x" * 65_536
         try:
-            while self._served.sent[self.path] < 1 << 30:
+            while self._served.sent[self.path] < 1 << 27:
                 self.wfile.write(part)
                 self._served.sent[self.path] += len(part)
         except OSError:

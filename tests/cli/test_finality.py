@@ -241,6 +241,17 @@ def test_policies_of_somebody_else(watched: World) -> None:
     assert world.get("shop", "ledger", "final")["finality"]["final_size"] == world.size()
 
 
+def test_another_genesis_in_the_folder(watched: World) -> None:
+    """What was pinned at the first contact counts, not what the folder says now."""
+    world = watched
+    world.do("op", "ledger", "receipt", "5", "-o", "r.tlog-proof")
+    world.do("ann", "ledger", "check-receipt", "r.tlog-proof")
+    world.do("z", "ledger", "init", "--ledger", "other")
+    genesis = world.file("other/genesis").read_bytes()
+    world.file("ledger/genesis").write_bytes(genesis)
+    assert refused(world, 5, "ann", "ledger", "check-receipt", "r.tlog-proof")["code"] == "conflict"
+
+
 def test_pinning(watched: World) -> None:
     world = watched
     pinned = world.get("ann", "ledger", "trust", "policy")

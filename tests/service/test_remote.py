@@ -25,6 +25,7 @@ from zkcredit.errors import (
     StoreError,
 )
 from zkcredit.ledger import Operator
+from zkcredit.ledger.finality import VOID, finality
 from zkcredit.ledger.store import Changes, Store
 from zkcredit.lender import Lender
 from zkcredit.merchant import Merchant
@@ -269,6 +270,25 @@ def test_an_operator_that_slips_in_an_entry(
     assert ledger.size > receipt.index
     assert isinstance(spend.statement, SpendStatement)
     assert ledger.find_nullifier(world.issuer_id, spend.statement.nullifier) is None
+
+
+def test_a_service_that_lets_in_what_is_void(
+    world: World, ledger: RemoteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever submitted it is told, and no merchant takes it for a payment."""
+    wallet = world.holder("ann")
+    spend = world.spend(wallet, 100)
+    forged = dataclasses.replace(spend, evidence=spend.evidence[:-1] + b"\0\0")
+    monkeypatch.setattr(Operator, "_verify", lambda *_: None)
+    with pytest.raises(CheckFailed) as failure:
+        ledger.submit(forged)
+    assert failure.value.check == "void"
+    index = ledger.size - 1
+    assert ledger.is_void(index)
+    assert index not in [i for i, _ in ledger.entries()]
+    assert world.merchant.check(ledger) == []
+    assert finality(ledger, None).state(index) == VOID
+    assert world.lender.sign_pending(ledger).signed == 0
 
 
 def test_a_light_client(

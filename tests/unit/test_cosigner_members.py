@@ -15,7 +15,7 @@ from zkcredit.auditor import audit
 from zkcredit.cosigner import members
 from zkcredit.cosigner.keys import CosignerKeys, Role
 from zkcredit.entries import MembersStatement, Submission
-from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused
+from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, StateConflict
 from zkcredit.ledger import Operator
 from zkcredit.ledger.quorum import Policy
 from zkcredit.reference import Memory
@@ -74,6 +74,35 @@ def test_members_change_by_quorum(world: World, tmp_path: Path) -> None:
         cosigner.follow(publish(ledger, tmp_path / "public"))
         assert cosigner.mirror.registry.members == removed
     assert audit(ledger).registry.members == removed
+
+
+def test_successors_of_a_pinned_policy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever pinned members follows as far as their quorum has agreed, and no farther."""
+    ledger = world.ledger
+    statements = [proposal(world, NAMES)]
+    ledger.submit(world.members(statements[0]))
+    for names, approvals in (((*NAMES, "e"), "acd"), (("a", "b", "c", "f", "e"), "abde")):
+        statements.append(proposal(world, names))
+        ledger.submit(approved(world, statements[-1], *approvals))
+    genesis = ledger.genesis
+    policies = [members.policy_of(genesis, item) for item in statements]
+    for policy in policies:
+        assert members.successors(ledger, policy) == policies[-1]
+    named = members.policy_of(genesis, statements[0], {"a.example/rules-v1": "https://a"})
+    assert members.successors(ledger, named).witnesses[0].url == "https://a"
+    others = [
+        members.policy_of(genesis, replace(statements[0], threshold=2)),
+        members.policy_of(genesis, proposal(world, ("a", "b", "c"))),
+    ]
+    for policy in others:
+        with pytest.raises(StateConflict, match="not one that the log has named"):
+            members.successors(ledger, policy)
+    monkeypatch.setattr(ledger, "_verify", lambda _: None)  # an operator that lets anything in
+    ledger.submit(approved(world, proposal(world, ("d", "e")), "a"))
+    for policy in policies:
+        with pytest.raises(Refused) as failure:
+            members.successors(ledger, policy)
+        assert failure.value.rule == "members-quorum"
 
 
 def test_the_reference_agrees(tmp_path: Path) -> None:
