@@ -259,18 +259,24 @@ def test_the_operators_key_is_needed(opened: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("who", "arguments"),
     [
-        ("ledger", "check-receipt"),
-        ("cosigner", "init", "log", "--name", "a.example/x", "--genesis"),
-        ("merchant", "check"),
-        ("purchases", "verify", "damaged"),
+        ("shop", ("ledger", "check-receipt")),
+        ("shop", ("ledger", "members", "--submit")),
+        ("shop", ("cosigner", "init", "log", "--name", "a.example/x", "--genesis")),
+        ("shop", ("merchant", "check")),
+        ("shop", ("merchant", "policy", "check")),
+        ("shop", ("purchases", "verify", "damaged")),
+        ("shop", ("record", "verify")),
+        ("bank", ("lender", "policy", "set")),
+        ("ann", ("wallet", "import")),
     ],
 )
-def test_what_is_malformed_names_its_file(opened: World, arguments: tuple[str, ...]) -> None:
+def test_what_is_malformed_names_its_file(
+    opened: World, who: str, arguments: tuple[str, ...]
+) -> None:
     opened.file("damaged").write_text('{"type": "zkcredit/inv')
-    error = refused(opened, 4, "shop", *arguments, "damaged")
-    assert error["message"].startswith("damaged: ")
+    assert refused(opened, 4, who, *arguments, "damaged")["message"].startswith("damaged: ")
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])

@@ -21,7 +21,7 @@ from zkcredit.cli.credential_desk import (
     read_values,
     schema_json,
 )
-from zkcredit.cli.files import output_option, read_message, read_text, write_message
+from zkcredit.cli.files import naming, output_option, read_message, read_text, write_message
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT
 from zkcredit.cli.parties import Secrets, make_database, make_party
@@ -172,7 +172,9 @@ def _schema_to_publish(which: str) -> Schema:
         return BUILTIN[which]
     if which != "-" and not Path(which).expanduser().exists():
         raise CallerError(f"{which!r} is neither ready-made ({', '.join(BUILTIN)}) nor a file")
-    return parse_schema(read_text(which, TEXT_MAX_BYTES))
+    text = read_text(which, TEXT_MAX_BYTES)
+    with naming(which):
+        return parse_schema(text)
 
 
 @group.add(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import read_bytes, read_text, write_bytes
+from zkcredit.cli.files import naming, read_bytes, read_text, write_bytes
 from zkcredit.cli.ledger_commands import group
 from zkcredit.cli.params import COUNT
 from zkcredit.errors import CallerError, MalformedInput
@@ -26,7 +26,9 @@ def read_proposal(name: str) -> MembersStatement:
     """The statement of members in a file."""
     from zkcredit.entries import MembersStatement, Statement
 
-    statement = Statement.decode(read_bytes(name, _PROPOSAL_BYTES))
+    data = read_bytes(name, _PROPOSAL_BYTES)
+    with naming(name):
+        statement = Statement.decode(data)
     if not isinstance(statement, MembersStatement):
         raise MalformedInput(f"{name} does not name members")
     return statement
@@ -138,5 +140,6 @@ def _submit(ledger: AnyLedger, statement: MembersStatement, approvals: Sequence[
     found: dict[bytes, bytes] = {}
     for name in approvals:
         key, _, signature = read_text(name).strip().partition(" ")
-        found[VerifierKey.decode(key).key] = b64decode(signature, name)
+        with naming(name):
+            found[VerifierKey.decode(key).key] = b64decode(signature, "approval")
     return ledger.submit(succession(current, statement, found))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zkcredit.cli.files import read_bytes
+from zkcredit.cli.files import naming, read_bytes
 from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def read_policy(name: str) -> Policy:
     """The policy in a file (TOML or JSON)."""
     from zkcredit.policies.policy import POLICY_MAX_BYTES, Policy
 
-    return Policy.parse(read_bytes(name, POLICY_MAX_BYTES))
+    data = read_bytes(name, POLICY_MAX_BYTES)
+    with naming(name):
+        return Policy.parse(data)
 
 
 def read_variables(given: Iterable[str]) -> dict[str, str]:

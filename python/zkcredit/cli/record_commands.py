@@ -10,7 +10,14 @@ import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_bytes, read_message, write_bytes, write_message
+from zkcredit.cli.files import (
+    naming,
+    output_option,
+    read_bytes,
+    read_message,
+    write_bytes,
+    write_message,
+)
 from zkcredit.cli.output import utc
 from zkcredit.cli.record_views import field_rows, verified_json
 from zkcredit.cli.wallet_records import body_beside
@@ -203,9 +210,8 @@ def verify(session: Session, file: str) -> None:
     )
 
     data = read_bytes(file, MAX_MESSAGE_BYTES)
-    whole = message_type(data) == Record.__struct_config__.tag
-    with session.ledger(read_only=True) as ledger:
-        if whole:
+    with session.ledger(read_only=True) as ledger, naming(file):
+        if message_type(data) == Record.__struct_config__.tag:
             found = verify_record(ledger, decode_message(data, Record))
         else:
             found = verify_disclosure(ledger, decode_message(data, Disclosure))

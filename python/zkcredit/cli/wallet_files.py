@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_bytes, write_bytes
+from zkcredit.cli.files import naming, output_option, read_bytes, write_bytes
 from zkcredit.cli.held_commands import held_json, own_signature
 from zkcredit.cli.params import COUNT
 from zkcredit.cli.wallet_desk import Desk, group
@@ -72,7 +72,7 @@ def import_command(session: Session, file: str) -> None:
     from zkcredit.messages import MAX_MESSAGE_BYTES
 
     data = read_bytes(file, MAX_MESSAGE_BYTES)
-    with open_records(session) as (desk, book):
+    with open_records(session) as (desk, book), naming(file):
         found = _take(desk, book, data)
     if session.output.data(found):
         return
