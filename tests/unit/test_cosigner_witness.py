@@ -18,7 +18,7 @@ from tests.support.vectors import load
 
 from zkcredit.cosigner import Cosigner
 from zkcredit.cosigner.keys import Role
-from zkcredit.cosigner.server import application
+from zkcredit.cosigner.server import Application
 from zkcredit.cosigner.store import CosignerStore
 from zkcredit.cosigner.witness import REQUEST_MAX_BYTES, Request, Witness
 from zkcredit.errors import MalformedInput, StateConflict
@@ -185,7 +185,7 @@ def call(cosigner: Cosigner, method: str, path: str, **options: Any) -> httpx.Re
     """One request to the application, without a network."""
 
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(app=application(cosigner))
+        transport = httpx.ASGITransport(app=Application(cosigner))
         async with httpx.AsyncClient(
             transport=transport, base_url="https://bank-a.example"
         ) as client:

@@ -289,7 +289,7 @@ def _serve(
     """Follows in a thread of its own while the main one answers requests."""
     import asyncio
 
-    from zkcredit.cosigner.server import application
+    from zkcredit.cosigner.server import Application
     from zkcredit.service.server import listen, server_of
 
     failed: list[BaseException] = []
@@ -312,7 +312,7 @@ def _serve(
                 sys.stdout.flush()
             worker.start()
 
-        server = server_of(cast("Any", application(cosigner)), on_ready=ready)
+        server = server_of(cast("Any", Application(cosigner)), on_ready=ready)
         try:
             asyncio.run(server.serve(sockets=[bound]))
         finally:

@@ -7,7 +7,6 @@ final once stays final.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +45,8 @@ def needed_policy(session: Session) -> Policy:
 
 def policy_hash(policy: Policy) -> bytes:
     """32 bytes by which people compare a policy: SHA-256 of its canonical text."""
+    import hashlib
+
     return hashlib.sha256(policy.encode().encode()).digest()
 
 

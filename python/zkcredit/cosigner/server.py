@@ -27,9 +27,17 @@ _VOIDS_LISTED = 1_000
 _INDEX_LIMIT = 1 << 63
 
 
-def application(cosigner: Cosigner) -> Starlette:
+class Application(Starlette):
     """The application of one cosigner; the caller closes the cosigner."""
-    return Starlette(routes=_Routes(cosigner).all())
+
+    def __init__(self, cosigner: Cosigner) -> None:
+        super().__init__(routes=_Routes(cosigner).all())
+        self._cosigner = cosigner
+
+    @property
+    def failed(self) -> bool:
+        """Whether a failed sync ended all writing, so that the server has to end."""
+        return self._cosigner.mirror.failed
 
 
 class _Routes:

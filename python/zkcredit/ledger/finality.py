@@ -15,12 +15,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zkcredit.errors import CheckFailed, MalformedInput, StoreError
-from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.note import Checkpoint, Note
-from zkcredit.ledger.quorum import NONE, Policy, Verdict
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.genesis import Genesis
+    from zkcredit.ledger.note import Checkpoint
+    from zkcredit.ledger.quorum import Policy, Verdict
 
 ACCEPTED = "accepted"
 """On the log."""
@@ -98,6 +100,8 @@ def finality(ledger: CosignedLog, policy: Policy | None, known: Iterable[str] = 
     does not continue. Checkpoints that are of another log, or whose signatures do not
     verify, count for nothing and are reported.
     """
+    from zkcredit.ledger.note import Checkpoint, Note
+
     best = Finality(policy, is_void=ledger.is_void)
     if policy is None:
         return best
@@ -123,6 +127,8 @@ def finality_of_note(policy: Policy | None, text: str) -> Finality:
     That it is signed by the log, and the entry on it, the caller has verified. CheckFailed
     if a signature of a key of the policy does not verify, MalformedInput.
     """
+    from zkcredit.ledger.note import Note
+
     if policy is None:
         return Finality()
     return _better(Finality(policy), text, policy.evaluate(Note.decode(text)))
@@ -172,6 +178,8 @@ def _check_continued(ledger: CosignedLog, head: Checkpoint) -> None:
 
 def _better(best: Finality, text: str, verdict: Verdict) -> Finality:
     """The larger one of two findings; what is final goes before what is not."""
+    from zkcredit.ledger.quorum import NONE
+
     assert best.policy is not None
     size = verdict.head.size
     if verdict.is_met and best.policy.quorum != NONE:
