@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from clikit import PASSPHRASE
 from kit import PLAIN, seed
 
+from zkcredit.cli.parties import Secrets
 from zkcredit.errors import Refused
+from zkcredit.keys import seed_from_phrase
 from zkcredit.ledger import Operator, Receipt
 from zkcredit.lender import Lender
 from zkcredit.merchant import Merchant
@@ -20,6 +24,10 @@ from zkcredit.wallet import Wallet
 
 AMOUNT = 1
 LIMIT = 10_000_000
+BANK = Path("bank/default")
+"""The lender's folder, laid out as its commands want it."""
+_PHRASE = " ".join(["abandon"] * 23 + ["art"])
+_REPLY_S = 60
 
 
 def saver(vault: Vault, role: Any) -> Callable[[], None]:
@@ -31,11 +39,14 @@ def saver(vault: Vault, role: Any) -> Callable[[], None]:
 
 @dataclass
 class Parties:
-    """Everybody's programs, opened from their files; a context manager."""
+    """Everybody's programs, opened from their files; a context manager.
+
+    Without ``lender`` another process signs.
+    """
 
     files: ExitStack
-    ledger: Operator
-    lender: Lender
+    ledger: Any
+    lender: Lender | None
     wallet: Wallet
     merchant: Merchant
     save_wallet: Callable[[], None]
@@ -44,10 +55,11 @@ class Parties:
     @staticmethod
     def create(folder: Path) -> None:
         """Registers everybody and opens a line."""
+        (folder / BANK).mkdir(parents=True)
         wallet = Wallet.from_seed(seed("wallet"))
         merchant = Merchant.from_seed(seed("shop"), "Shop")
         with Operator.create(folder / "ledger") as ledger:
-            lender = Lender.create(folder / "lender.db", seed("lender"), "Bank")
+            lender = Lender.create(folder / BANK / "lender.db", seed_from_phrase(_PHRASE), "Bank")
             lender.register(ledger)
             terms_hash = lender.publish_terms(ledger, PLAIN)
             lender.open_period(ledger, terms_hash)
@@ -56,20 +68,31 @@ class Parties:
             lender.sign_pending(ledger)
             wallet.receive(ledger)
             lender.close()
-        for name, role in (("wallet", wallet), ("merchant", merchant)):
-            Vault.create(folder / name, "passphrase", name, role.dump(), TEST_COST).close()
+        secrets = Secrets(_PHRASE, "Bank", complete=True).encode()
+        for path, role, data in (
+            (folder / "wallet", "wallet", wallet.dump()),
+            (folder / "merchant", "merchant", merchant.dump()),
+            (folder / BANK / "lender.vault", "lender", secrets),
+        ):
+            Vault.create(path, PASSPHRASE, role, data, TEST_COST).close()
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Starts all programs on what lies in their files."""
+    def open(cls, folder: Path, ledger: Any = None) -> Self:
+        """Starts all programs on what lies in their files, on the ledger's folder.
+
+        With a ``ledger`` of another kind, which is closed at the end, no lender is started.
+        """
         with ExitStack() as files:
             vaults = [
-                files.enter_context(Vault.open(folder / name, "passphrase", name))
+                files.enter_context(Vault.open(folder / name, PASSPHRASE, name))
                 for name in ("wallet", "merchant")
             ]
-            ledger = files.enter_context(Operator.open(folder / "ledger"))
-            lender = Lender.open(folder / "lender.db", seed("lender"))
-            files.callback(lender.close)
+            lender = None
+            if ledger is None:
+                ledger = Operator.open(folder / "ledger")
+                lender = open_lender(folder)
+                files.callback(lender.close)
+            files.enter_context(ledger)
             wallet, merchant = Wallet.load(vaults[0].data), Merchant.load(vaults[1].data)
             saves = saver(vaults[0], wallet), saver(vaults[1], merchant)
             return cls(files.pop_all(), ledger, lender, wallet, merchant, *saves)
@@ -101,8 +124,22 @@ class Parties:
         self.save_merchant()
         return found
 
-    def answer(self) -> None:
-        """The lender signs, the wallet takes the signature and saves."""
-        self.lender.sign_pending(self.ledger)
-        self.wallet.receive(self.ledger)
+    def answer(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """The lender signs, the wallet takes the signature and saves; whether there was one.
+
+        Another process's signature is waited for as long as ``goes_on`` says.
+        """
+        if self.lender is not None:
+            self.lender.sign_pending(self.ledger)
+        deadline = time.monotonic() + _REPLY_S
+        while self.wallet.line(1).pending is not None and not self.wallet.receive(self.ledger):
+            if self.lender is not None or not goes_on() or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
         self.save_wallet()
+        return self.wallet.line(1).pending is None
+
+
+def open_lender(folder: Path) -> Lender:
+    """The lender on its own files."""
+    return Lender.open(folder / BANK / "lender.db", seed_from_phrase(_PHRASE))

@@ -1,4 +1,4 @@
-"""The short form of `make torture`: every kind of fault once."""
+"""The short form of `make torture`: nearly every kind of fault once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from faults import Fault, Tally, why_not
+from postgreskit import Server
 from rounds import Rounds
+from serving import Serving
+from signing import Signing
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def rounds(tmp_path: Path) -> Rounds:
     return Rounds(tmp_path, Tally(), random.Random(1))
 
 
-def nothing_lost(rounds: Rounds) -> None:
+def nothing_lost(rounds: Rounds | Serving | Signing) -> None:
     assert rounds.tally.losses == []
     if rounds.tally.skipped:
         pytest.skip("; ".join(rounds.tally.skipped.values()))
@@ -56,6 +59,27 @@ def test_full_disk(rounds: Rounds) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_server_crash_and_dropped_connections(rounds: Rounds) -> None:
-    rounds.server_restarts(2)
+def test_server_crash_and_dropped_connections(rounds: Rounds, postgres: Server) -> None:
+    rounds.server_restarts(postgres, 1)
     nothing_lost(rounds)
+
+
+@pytest.mark.timeout(240)
+def test_a_service_is_killed_under_load(tmp_path: Path) -> None:
+    serving = Serving(tmp_path, Tally(), random.Random(1))
+    serving.kill(1)
+    nothing_lost(serving)
+    assert serving.tally.checked["answered over HTTP"]
+    assert serving.tally.checked["requests repeated"]
+
+
+@pytest.mark.timeout(240)
+def test_a_signer_is_killed_before_it_posts(tmp_path: Path) -> None:
+    problem = why_not()
+    if problem is not None:
+        pytest.skip(problem)
+    signing = Signing(tmp_path, Tally(), random.Random(1))
+    # The copy of the log, the log of the database and its name, then the signature.
+    signing.kill([Fault("fsync", "signal=KILL", 4)], patience_s=20)
+    nothing_lost(signing)
+    assert signing.tally.checked["frozen at a death, not posted"] == 1
