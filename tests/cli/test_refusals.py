@@ -78,6 +78,10 @@ def test_a_line_waits_for_its_signature(opened: World) -> None:
     opened.do("ann", "wallet", "pay", "invoice.json", "--yes")
     error = refused(opened, 3, "ann", "wallet", "pay", "second.json", "--yes")
     assert error["rule"] == "line-not-ready"
+    assert "receive the lender's answer" in error["message"]
+    opened.do("ann", "wallet", "open", "--another", "-o", "two.json")
+    error = refused(opened, 3, "ann", "wallet", "pay", "second.json", "--line", "2", "--yes")
+    assert "its lender has to grant it" in error["message"]
 
 
 def test_few_claims_wait(bought: World) -> None:

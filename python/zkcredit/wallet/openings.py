@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from zkcredit.entries import Kind
-from zkcredit.errors import Refused, StateConflict
+from zkcredit.errors import StateConflict
 from zkcredit.messages import StatementOpening, UpdateOpening
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def choose_moment(ledger: LedgerView, line: Line) -> int:
     period opens; a fixed delay would let entries of one wallet be recognised.
     """
     if line.token is None:
-        raise Refused("line-not-ready", f"line {line.number} is {line.status}")
+        raise line.not_ready()
     following = ledger.registry.period(line.terms_hash, line.token.period + 1)
     start_ms = ledger.entry(following.index).timestamp_ms
     grace_days = ledger.registry.published(line.terms_hash).terms.grace_days

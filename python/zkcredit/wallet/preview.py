@@ -83,7 +83,7 @@ def business(registry: Registry, invoice: Invoice, now_ms: int) -> str:
 def check_line(registry: Registry, line: Line, product: Product) -> int:
     """The line's period if a purchase or update is possible now; Refused otherwise."""
     if line.status != READY or line.token is None:
-        raise Refused("line-not-ready", f"line {line.number} is {line.status}")
+        raise line.not_ready()
     if line.must_refresh:
         raise Refused("refresh-first", f"line {line.number} was restored: refresh it first")
     current = registry.current_period(product.terms_hash)

@@ -12,7 +12,7 @@ import msgspec
 
 from zkcredit.credentials.held import HeldCredential
 from zkcredit.entries import Kind
-from zkcredit.errors import MalformedInput
+from zkcredit.errors import MalformedInput, Refused
 from zkcredit.messages import prepare_types
 from zkcredit.records.state import RecordsState
 from zkcredit.state import Secretive
@@ -110,6 +110,17 @@ class Line(Secretive, kw_only=True):
     def available_minor(self) -> int | None:
         """Credit that the current token holds, None before the first reply."""
         return None if self.token is None else self.token.available_minor
+
+    def not_ready(self) -> Refused:
+        """Why the line takes no new step now, and what helps."""
+        why = {
+            REQUESTED: "asked for: its lender has to grant it first",
+            PENDING: "pending: receive the lender's answer first, or refresh the line to give up "
+            "what the ledger has refused",
+            DISPUTED: f"disputed ({self.problem}): accept to go on under protest",
+            CLOSED: "closed",
+        }.get(self.status, "without a token: restore the wallet")
+        return Refused("line-not-ready", f"line {self.number} is {why}")
 
 
 class Opening(Secretive, kw_only=True):

@@ -258,7 +258,7 @@ class Wallet:
         if pending is not None and pending.kind == Kind.REFRESH:
             return _submission(pending)
         if found.token is None or (pending is not None and pending.index is not None):
-            raise Refused("line-not-ready", f"line {line} waits for the lender's answer")
+            raise found.not_ready()
         current = ledger.registry.current_period(found.terms_hash)
         if found.token.period != current:
             raise Refused("period-not-current", "make the billing statement instead of a refresh")
@@ -276,9 +276,9 @@ class Wallet:
         if pending is not None and pending.kind == Kind.STATEMENT:
             return _submission(pending)
         if found.token is None or (pending is not None and pending.index is not None):
-            raise Refused("line-not-ready", f"line {line} waits for the lender's answer")
+            raise found.not_ready()
         if found.status == DISPUTED:
-            raise Refused("line-not-ready", f"line {line} is disputed")
+            raise found.not_ready()
         period = found.token.period
         if period >= ledger.registry.current_period(found.terms_hash):
             raise Refused("period-not-over", f"period {period} is still open for purchases")
