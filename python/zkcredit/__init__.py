@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         StoreError,
         ZkCreditError,
     )
+    from zkcredit.ledger.finality import finality, wait_until_final
     from zkcredit.ledger.operator import Operator
+    from zkcredit.ledger.quorum import Policy
     from zkcredit.lender import Lender
     from zkcredit.merchant import Merchant
     from zkcredit.terms import Terms
@@ -39,6 +41,7 @@ __all__ = [
     "MalformedInput",
     "Merchant",
     "Operator",
+    "Policy",
     "ProofRefused",
     "Refused",
     "StateConflict",
@@ -48,6 +51,8 @@ __all__ = [
     "ZkCreditError",
     "__version__",
     "audit",
+    "finality",
+    "wait_until_final",
 ]
 
 _HOMES = {
@@ -55,9 +60,12 @@ _HOMES = {
     "Lender": "zkcredit.lender",
     "Merchant": "zkcredit.merchant",
     "Operator": "zkcredit.ledger.operator",
+    "Policy": "zkcredit.ledger.quorum",
     "Terms": "zkcredit.terms",
     "Wallet": "zkcredit.wallet",
     "audit": "zkcredit.auditor",
+    "finality": "zkcredit.ledger.finality",
+    "wait_until_final": "zkcredit.ledger.finality",
 }
 
 # Found, not loaded: without the extension its stand-in `_native.py` is what is found.

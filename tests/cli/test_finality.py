@@ -267,6 +267,11 @@ def test_pinning(watched: World) -> None:
     assert len(world.get("shop", "ledger", "trust", "weak")["warnings"]) == 2
     assert "below 4" in world.do("shop", "merchant", "show").err
     assert len(world.get("shop", "merchant", "show")["finality"]["warnings"]) == 2
+    found = [world.get(name, "cosigner", "keys")["keys"] for name in MEMBERS]
+    keys = [item["key"] for keys in found for item in keys if item["role"] == "witness"][::2]
+    silent = world.get("op", "ledger", "policy", *keys, "-o", "silent")["warnings"]
+    assert ["say nothing about the rules" in warning for warning in silent] == [True]
+    assert world.get("shop", "ledger", "trust", "silent")["warnings"] == silent
     assert world.get("ann", "ledger", "trust", "--off")["policy"] is None
     assert not world.file("ann/default/cosigners.policy").exists()
     for wrong in (("policy", "--off"), ("--from-log", "--off"), ("policy", "--from-log")):

@@ -10,7 +10,7 @@ from clikit import World, build, keys, refused, tree
 FILE = "file message"
 FINDING = (
     "request_hash entries timestamps_ms currency amounts_minor total_minor below_minor complete "
-    "pseudonym"
+    "pseudonym ledger_states finality"
 )
 ASK = ("purchases", "ask", "--periods", "1")
 PROVE = ("wallet", "prove-purchases", "ask.json", "--yes", "-o", "proof.json")

@@ -10,6 +10,7 @@ from clikit import World, keys, refused, tree
 ROW = "record kind commitment added_ms index"
 GRANT = "grant_id record recipient fingerprint registered fields purpose issued_ms expires_ms state"
 VERIFIED = "kind author author_id index timestamp_ms commitment fields hidden"
+VERIFIED += " ledger_state finality"
 SHARE = ("--with", "landlord.json", "--purpose", "flat to let")
 OPEN = ("record", "open", "grant.json", "--purpose", "flat to let")
 

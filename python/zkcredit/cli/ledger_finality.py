@@ -18,7 +18,7 @@ from zkcredit.cli.files import (
 from zkcredit.cli.ledger_commands import group
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import COUNT, INDEX
-from zkcredit.cli.trust import NOT_FINAL, finality_of, pinned_policy, voids_possible
+from zkcredit.cli.trust import NOT_FINAL, finality_of, pinned_policy, voids_possible, warnings_of
 from zkcredit.errors import CallerError
 from zkcredit.ledger.finality import ACCEPTED, FINAL, finality_of_note
 
@@ -128,7 +128,7 @@ def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:
         "cosigned_by": verdict.signed,
         "missing": verdict.missing,
         "voids_possible": voids_possible(policy, verdict),
-        "warnings": policy.warnings(),
+        "warnings": warnings_of(policy),
     }
 
 
@@ -140,7 +140,7 @@ def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
         out.line(f"Missing: {', '.join(verdict.missing)}.")
     if voids_possible(policy, verdict):
         out.line("Some entries of this log are void: ask a member whether this one is.")
-    for warning in policy.warnings():
+    for warning in warnings_of(policy):
         out.note(f"Policy: {warning}.")
 
 
@@ -171,13 +171,13 @@ def policy_command(
         known = read_genesis_file(genesis) if genesis else session.genesis()
         policy = _policy_of(known, members, threshold)
     text = policy.encode()
-    for warning in policy.warnings():
+    for warning in warnings_of(policy):
         session.output.note(f"Policy: {warning}.")
-    if target == "-" and session.output.data({"policy": text, "warnings": policy.warnings()}):
+    if target == "-" and session.output.data({"policy": text, "warnings": warnings_of(policy)}):
         return
     write_bytes(target, text.encode())
     if target != "-":
-        session.output.data({"file": target, "warnings": policy.warnings()})
+        session.output.data({"file": target, "warnings": warnings_of(policy)})
 
 
 def _policy_of(genesis: Genesis, members: Sequence[str], threshold: int | None) -> Policy:

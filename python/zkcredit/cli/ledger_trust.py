@@ -20,6 +20,7 @@ from zkcredit.cli.trust import (
     policy_hash,
     tell,
     wait_for,
+    warnings_of,
 )
 from zkcredit.errors import CallerError, CheckFailed
 from zkcredit.ledger.finality import ACCEPTED, FINAL
@@ -102,7 +103,7 @@ def _show(session: Session, policy: Policy | None) -> None:
     found: dict[str, Any] = {
         "policy_hash": None if policy is None else policy_hash(policy),
         "policy": None if policy is None else policy.encode(),
-        "warnings": [] if policy is None else policy.warnings(),
+        "warnings": [] if policy is None else warnings_of(policy),
     }
     if session.output.data(found):
         return
@@ -112,7 +113,7 @@ def _show(session: Session, policy: Policy | None) -> None:
     session.output.line(f"Policy {policy_hash(policy).hex()}")
     for party in policy.witnesses:
         session.output.line(f"  {party.name}  {party.key.encode()}")
-    for warning in policy.warnings():
+    for warning in warnings_of(policy):
         session.output.note(f"Policy: {warning}.")
 
 

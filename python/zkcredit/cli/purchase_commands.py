@@ -13,6 +13,7 @@ from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
 from zkcredit.cli.output import utc
 from zkcredit.cli.params import DURATION, HEX, MONEY, amount_minor, find_terms
+from zkcredit.cli.trust import finality_json, finality_of, tell
 from zkcredit.errors import CallerError, StoreError
 
 if TYPE_CHECKING:
@@ -146,15 +147,19 @@ def verify(session: Session, proof: str, request: str) -> None:
         found = verify(ledger, question, answer, system_clock())
         terms = ledger.registry.published(question.terms_hash).terms
         times = [ledger.entry(index).timestamp_ms for index in found.entries]
-    if session.output.data(_finding_json(found, times)):
+        finality = finality_of(session, ledger)
+        states = [finality.state(index) for index in found.entries]
+    result = _finding_json(found, times)
+    result |= {"ledger_states": states, "finality": finality_json(finality)}
+    if session.output.data(result):
         return
     shown = found.amounts_minor or (None,) * len(times)
     rows = [
-        (index, utc(time_ms), "-" if minor is None else terms.format(minor))
-        for index, time_ms, minor in zip(found.entries, times, shown, strict=True)
+        (index, state, utc(time_ms), "-" if minor is None else terms.format(minor))
+        for index, state, time_ms, minor in zip(found.entries, states, times, shown, strict=True)
     ]
     session.output.line("The proof holds: purchases of one holder, on one line.")
-    session.output.table(("entry", "time", "amount"), rows, right=(0, 2))
+    session.output.table(("entry", "state", "time", "amount"), rows, right=(0, 3))
     if found.total_minor is not None:
         session.output.line(f"Together {terms.format(found.total_minor)}.")
     if found.below_minor:
@@ -163,6 +168,7 @@ def verify(session: Session, proof: str, request: str) -> None:
         session.output.line("There are no others on this line in these periods.")
     if found.pseudonym:
         session.output.line(f"Pseudonym {found.pseudonym.hex()}")
+    tell(session, finality)
 
 
 def _finding_json(found: Finding, times: list[int]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from zkcredit.cli.files import (
 )
 from zkcredit.cli.output import utc
 from zkcredit.cli.record_views import field_rows, verified_json
+from zkcredit.cli.trust import finality_json, finality_of, tell
 from zkcredit.cli.wallet_records import body_beside
 from zkcredit.errors import CallerError, MalformedInput, StateConflict, StoreError
 
@@ -222,11 +223,16 @@ def verify(session: Session, file: str) -> None:
 def _print(session: Session, found: Verified, registry: Registry) -> None:
     from zkcredit.records.documents import find_kind
 
+    with session.ledger(read_only=True) as ledger:
+        finality = finality_of(session, ledger)
+        state = finality.state(found.entry_index)
     result = verified_json(found, find_kind(found.kind))
+    result |= {"ledger_state": state, "finality": finality_json(finality)}
     if session.output.data(result):
         return
-    place = f"entry {found.entry_index}, {utc(found.timestamp_ms)}"
+    place = f"entry {found.entry_index} ({state}), {utc(found.timestamp_ms)}"
     session.output.line(f"A {found.kind} of {found.author}, on the ledger at {place}.")
     session.output.table(("field", "value"), field_rows(found.fields, registry))
     if result["hidden"]:
         session.output.line(f"Not shown: {', '.join(result['hidden'])}.")
+    tell(session, finality)

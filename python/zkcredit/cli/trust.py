@@ -96,17 +96,28 @@ def finality_json(found: Finality) -> dict[str, Any]:
         "voids_possible": policy is not None
         and verdict is not None
         and voids_possible(policy, verdict),
-        "warnings": found.warnings,
+        "warnings": [] if policy is None else warnings_of(policy),
         "problems": found.problems,
     }
 
 
 def voids_possible(policy: Policy, verdict: Verdict) -> bool:
     """Whether somebody signed with the key that says that some entries are void."""
-    from zkcredit.cosigner.keys import Role
+    from zkcredit.cosigner.keys import Role, stated_by
 
-    names = {p.name: p.key.name for p in policy.witnesses}
-    return any(names[name].endswith(f"/{Role.VOIDS}") for name in verdict.signed)
+    return any(stated_by(p.key) is Role.VOIDS for p in policy.witnesses if p.name in verdict.signed)
+
+
+def warnings_of(policy: Policy) -> list[str]:
+    """What makes a policy weaker than it looks: in its numbers, and in what its keys state."""
+    from zkcredit.cosigner.keys import Role, stated_by
+
+    found = policy.warnings()
+    silent = [p.name for p in policy.witnesses if stated_by(p.key) is Role.WITNESS]
+    if silent:
+        names = ", ".join(silent)
+        found.append(f"the keys of {names} say nothing about the rules, only that the log is one")
+    return found
 
 
 def tell(session: Session, found: Finality) -> None:
@@ -123,7 +134,7 @@ def tell(session: Session, found: Finality) -> None:
             out.note("Some entries of this log are void: ask a member which ones.")
     for problem in found.problems:
         out.note(f"A checkpoint is not believed: {problem}")
-    for warning in found.warnings:
+    for warning in warnings_of(found.policy):
         out.note(f"Policy: {warning}.")
 
 

@@ -46,6 +46,12 @@ class Role(enum.StrEnum):
         }[self]
 
 
+def stated_by(key: VerifierKey) -> Role | None:
+    """What a cosigner's key states by its name; None for the key of another program."""
+    _, _, role = key.name.rpartition("/")
+    return Role(role) if role in list(Role) else None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class CosignerKeys:
     """All keys of one cosigner, derived from a secret ``seed`` of 32 bytes.
