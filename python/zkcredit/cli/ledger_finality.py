@@ -124,7 +124,7 @@ def _read_policy(name: str) -> Policy:
 
 def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:
     return {
-        "final": verdict.is_met,
+        "final": policy.makes_final(verdict),
         "cosigned_by": verdict.signed,
         "missing": verdict.missing,
         "voids_possible": voids_possible(policy, verdict),
@@ -134,7 +134,8 @@ def _verdict(policy: Policy, verdict: Verdict) -> dict[str, Any]:
 
 def _print_verdict(session: Session, policy: Policy, verdict: Verdict) -> None:
     out = session.output
-    out.line("Final: the quorum has cosigned." if verdict.is_met else "Accepted, but not final.")
+    is_final = policy.makes_final(verdict)
+    out.line("Final: the quorum has cosigned." if is_final else "Accepted, but not final.")
     out.line(f"Cosigned by: {', '.join(verdict.signed) or 'nobody'}.")
     if verdict.missing:
         out.line(f"Missing: {', '.join(verdict.missing)}.")
@@ -233,7 +234,7 @@ def cosign(
             write(Path(place), collected, _operators_folder(session, place))
         if target is not None:
             write_bytes(target, collected.note.encode().encode())
-    session.exit_code = 0 if collected.verdict.is_met else NOT_FINAL
+    session.exit_code = 0 if policy.makes_final(collected.verdict) else NOT_FINAL
     found = {
         "size": collected.verdict.head.size,
         **_verdict(policy, collected.verdict),

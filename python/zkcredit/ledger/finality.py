@@ -178,11 +178,9 @@ def _check_continued(ledger: CosignedLog, head: Checkpoint) -> None:
 
 def _better(best: Finality, text: str, verdict: Verdict) -> Finality:
     """The larger one of two findings; what is final goes before what is not."""
-    from zkcredit.ledger.quorum import NONE
-
     assert best.policy is not None
     size = verdict.head.size
-    if verdict.is_met and best.policy.quorum != NONE:
+    if best.policy.makes_final(verdict):
         if not best.note or size > best.size:
             return replace(best, size=size, note=text, verdict=verdict)
     elif not best.note and (best.verdict is None or size >= best.verdict.head.size):

@@ -122,6 +122,10 @@ class Policy:
             tuple(name for name in witnesses if name not in signed),
         )
 
+    def makes_final(self, verdict: Verdict) -> bool:
+        """Whether entries are final by this verdict: the quorum is met, and not of nobody."""
+        return verdict.is_met and self.quorum != NONE
+
     def warnings(self) -> list[str]:
         """What makes this policy weaker than it looks, in words; empty if nothing does."""
         if self.quorum == NONE:
