@@ -95,11 +95,14 @@ class Signing:
             self.tally.faults[f"lender serve: {fault.call} {fault.action}"] += 1
 
     def _recovered(self, parties: Parties, service: Service) -> list[str]:
-        """A new signer finishes what the dead ones left, and signs the next purchase."""
+        """A new signer finishes what the dead ones left, and outlasts a service that dies."""
         with self._signer(service):
-            for _ in range(2):
-                if not buy(parties, self._process):
-                    return ["the signer does not go on"]
+            if not buy(parties, self._process):
+                return ["a new signer does not go on"]
+            self.tally.faults["lender serve: SIGKILL of the service"] += service.kill()
+            service.start()
+            if not buy(parties, self._process):
+                return ["the signer does not go on with a new service"]
             self._process.send_signal(signal.SIGTERM)
             if self._process.wait(_PATIENCE_S) != 0:
                 return ["the signer did not end well"]
