@@ -6,21 +6,24 @@ with one seed they are the same one.
 
 from __future__ import annotations
 
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from zkcredit import digests
 from zkcredit.entries import IssuerStatement, Statement, Submission
 from zkcredit.errors import CallerError, StateConflict
+from zkcredit.keys import IssuerKeys
 
 if TYPE_CHECKING:
+    from zkcredit._native import Seed
     from zkcredit.database import OwnStore
-    from zkcredit.keys import IssuerKeys
     from zkcredit.ledger import LedgerView, Receipt
     from zkcredit.service.signatures import RequestSigner
 
 _Store = TypeVar("_Store", bound="OwnStore")
-_Keys = TypeVar("_Keys", bound="IssuerKeys")
+_Keys = TypeVar("_Keys", bound=IssuerKeys)
 
 
 class IssuerDesk(Generic[_Store, _Keys]):
@@ -89,11 +92,45 @@ class IssuerDesk(Generic[_Store, _Keys]):
         return ledger.submit(Submission(statement, evidence))
 
 
-class Issuer:
+class Issuer(ABC):
     """What lenders and issuers of credentials share: one desk over one database."""
 
+    _STORE: ClassVar[type[OwnStore]]
     _store: OwnStore
     _desk: IssuerDesk[Any, Any]
+
+    @abstractmethod
+    def __init__(self, store: Any, seed: Seed, clock: Callable[[], int] | None = None) -> None:
+        """Over a store that is open; ``clock`` gives Unix time in milliseconds."""
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str] | None,
+        seed: Seed,
+        name: str,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """A new issuer or lender with its database at ``path`` (None: in memory).
+
+        ``seed`` is kept by the caller (in a vault); ``name`` is 1..64 bytes.
+        """
+        IssuerStatement(IssuerKeys(seed).bls.public_key, name)  # refuses a bad name first
+        issuer = cls(cls._STORE.create(path), seed, clock)
+        issuer._desk.set_up(name)
+        return issuer
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        seed: Seed,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """That of an existing database; StateConflict if the seed is another's."""
+        issuer = cls(cls._STORE.open(path), seed, clock)
+        issuer._desk.check_owner()
+        return issuer
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -5,7 +5,7 @@ strings are lower-case hexadecimal of exact length, amounts are minor units, and
 unknown, missing or repeated fields are refused. Signed messages are signed over
 :func:`signing_digest`, which does not depend on how the JSON was laid out. Those
 with a ``nonce`` are records: their digest is a commitment to each field by itself
-(:mod:`zkcredit.records.commitment`), so that one field can be shown with proof.
+(:mod:`zkcredit.commitment`), so that one field can be shown with proof.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from zkcredit.codec import text_problem
+from zkcredit.commitment import canonical_value, commit_fields
 from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused
 from zkcredit.money import CURRENCY_PATTERN, MAX_MINOR
-from zkcredit.records.commitment import canonical_value, commit_fields
 
 if TYPE_CHECKING:
     HexBytes: TypeAlias = bytes
@@ -106,7 +106,7 @@ class Signed(Message, frozen=True, kw_only=True):
 class Document(Signed, frozen=True, kw_only=True):
     """A signed message that is kept as a record: its digest commits to each field by itself.
 
-    ``nonce`` is random and salts the fields. See :mod:`zkcredit.records.commitment`.
+    ``nonce`` is random and salts the fields. See :mod:`zkcredit.commitment`.
     """
 
     if TYPE_CHECKING:

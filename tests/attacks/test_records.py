@@ -12,6 +12,7 @@ import pytest
 from kit import Clock, Rogue, World, refused, seed, submission
 from recordkit import PURPOSE, Desk, Records, pay
 
+from zkcredit.commitment import field_leaf
 from zkcredit.entries import RecordsStatement
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, ZkCreditError
 from zkcredit.lender import Lender
@@ -27,7 +28,6 @@ from zkcredit.records import disclosure as disclosure_module
 from zkcredit.records import grants
 from zkcredit.records.anchors import Group, receipt_anchor
 from zkcredit.records.bodies import MemoryBodies, open_body, seal_body
-from zkcredit.records.commitment import field_leaf
 from zkcredit.records.disclosure import (
     Disclosure,
     Record,

@@ -15,11 +15,11 @@ from zkcredit.credentials.schema import Schema, Value
 from zkcredit.errors import CallerError, Refused, StateConflict
 from zkcredit.merchant import Merchant
 from zkcredit.messages import Invoice, decode_message, encode_message
-from zkcredit.policies.binding import bind_purchase
 from zkcredit.policies.policy import Policy
 from zkcredit.policies.present import present
 from zkcredit.policies.presentation import Presentation
 from zkcredit.wallet import Wallet
+from zkcredit.wallet.binding import bind_purchase
 
 SHOP: dict[str, Value] = {"registered_name": "Wine Ltd", "category": "alcohol", "country": "AT"}
 

@@ -11,8 +11,8 @@ from credentialkit import PERSON, Issuer, Scene
 from kit import World
 
 from zkcredit.credentials.builtin import IDENTITY
+from zkcredit.policies.circuit import check_policy
 from zkcredit.policies.policy import Policy
-from zkcredit.policies.resolve import check_policy
 
 TEXT = (Path(__file__).parents[2] / "docs/policies.md").read_text(encoding="utf-8")
 CLAUSES = re.findall(r"^\| `([^`]+)` \|[^|]+\|[^|]+\|$", TEXT, re.MULTILINE)

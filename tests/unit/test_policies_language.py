@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kit import refused
 
 from zkcredit.errors import MalformedInput
+from zkcredit.policies.circuit import check_policy
 from zkcredit.policies.language import (
     Comparison,
     Literal,
@@ -22,7 +23,7 @@ from zkcredit.policies.language import (
     parse_name,
 )
 from zkcredit.policies.policy import CLAUSES_MAX, POLICY_MAX_BYTES, Policy, VariableType
-from zkcredit.policies.resolve import check_policy, resolve, shift
+from zkcredit.policies.resolve import resolve, shift
 
 ISSUER = "11" * 32
 MINIMAL = f"""

@@ -13,6 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import World, seed
 
+from zkcredit.commitment import (
+    canonical_value,
+    commit_fields,
+    field_leaf,
+    field_salt,
+    record_commitment,
+)
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused, StoreError
 from zkcredit.hashing import derive_key
 from zkcredit.ledger import log
@@ -31,13 +38,6 @@ from zkcredit.records.bodies import (
     body_hash,
     open_body,
     seal_body,
-)
-from zkcredit.records.commitment import (
-    canonical_value,
-    commit_fields,
-    field_leaf,
-    field_salt,
-    record_commitment,
 )
 from zkcredit.records.recipients import (
     PUBLIC_BYTES,

@@ -9,10 +9,9 @@ on the ledger the two are one issuer.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.clock import system_clock
@@ -25,7 +24,6 @@ from zkcredit.credentials.schema import Schema, Value
 from zkcredit.credentials.store import Issued, IssuerStore
 from zkcredit.entries import (
     CredentialKeyStatement,
-    IssuerStatement,
     KeyAction,
     RevocationStatement,
     SchemaStatement,
@@ -45,6 +43,8 @@ _DAY_MS = 86_400_000
 class CredentialIssuer(Issuer):
     """An issuer on one ledger. ``clock`` gives Unix time in milliseconds."""
 
+    _STORE = IssuerStore
+
     def __init__(
         self, store: IssuerStore, seed: Seed, clock: Callable[[], int] | None = None
     ) -> None:
@@ -52,35 +52,6 @@ class CredentialIssuer(Issuer):
         self._desk: IssuerDesk[IssuerStore, IssuerKeys] = IssuerDesk(
             store, IssuerKeys(seed), clock or system_clock
         )
-
-    @classmethod
-    def create(
-        cls,
-        path: str | os.PathLike[str] | None,
-        seed: Seed,
-        name: str,
-        clock: Callable[[], int] | None = None,
-    ) -> Self:
-        """A new issuer with its database at ``path`` (None: in memory).
-
-        ``seed`` is kept by the caller (in a vault); ``name`` is 1..64 bytes.
-        """
-        IssuerStatement(IssuerKeys(seed).bls.public_key, name)  # refuses a bad name first
-        issuer = cls(IssuerStore.create(path), seed, clock)
-        issuer._desk.set_up(name)
-        return issuer
-
-    @classmethod
-    def open(
-        cls,
-        path: str | os.PathLike[str],
-        seed: Seed,
-        clock: Callable[[], int] | None = None,
-    ) -> Self:
-        """The issuer of an existing database; StateConflict if the seed is another's."""
-        issuer = cls(IssuerStore.open(path), seed, clock)
-        issuer._desk.check_owner()
-        return issuer
 
     # -- registration ----------------------------------------------------------------------
 

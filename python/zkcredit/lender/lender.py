@@ -6,14 +6,12 @@ itself and frozen in its own table first; every call may be repeated.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from zkcredit import digests
 from zkcredit.clock import system_clock
 from zkcredit.entries import (
-    IssuerStatement,
     KeyAction,
     OpenStatement,
     PeriodStatement,
@@ -72,43 +70,14 @@ _T = TypeVar("_T")
 class Lender(Issuer):
     """A lender on one ledger. ``clock`` gives Unix time in milliseconds."""
 
+    _STORE = LenderStore
+
     def __init__(
         self, store: LenderStore, seed: Seed, clock: Callable[[], int] | None = None
     ) -> None:
         self._store: LenderStore = store
         self._clock = clock or system_clock
         self._desk: Desk = Desk(store, LenderKeys(seed), self._clock)
-
-    @classmethod
-    def create(
-        cls,
-        path: str | os.PathLike[str] | None,
-        seed: Seed,
-        name: str,
-        clock: Callable[[], int] | None = None,
-    ) -> Self:
-        """A new lender with its database at ``path`` (None: in memory).
-
-        ``seed`` is kept by the caller (in a vault); ``name`` is 1..64 bytes.
-        """
-        keys = LenderKeys(seed)
-        IssuerStatement(keys.bls.public_key, name)  # refuses a bad name before a file is made
-        store = LenderStore.create(path)
-        lender = cls(store, seed, clock)
-        lender._desk.set_up(name)
-        return lender
-
-    @classmethod
-    def open(
-        cls,
-        path: str | os.PathLike[str],
-        seed: Seed,
-        clock: Callable[[], int] | None = None,
-    ) -> Self:
-        """The lender of an existing database; StateConflict if the seed is another's."""
-        lender = cls(LenderStore.open(path), seed, clock)
-        lender._desk.check_owner()
-        return lender
 
     # -- registration ----------------------------------------------------------------------
 

@@ -16,10 +16,10 @@ from zkcredit.errors import CallerError, Refused
 from zkcredit.lender.history import owed_minor
 from zkcredit.lender.store import CLOSED
 from zkcredit.messages import decode_message, encode_message, signing_digest
+from zkcredit.policies.circuit import check_policy
 from zkcredit.policies.policy import Policy
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, make_request, own_request
-from zkcredit.policies.resolve import check_policy
 from zkcredit.policies.verify import verify
 
 if TYPE_CHECKING:

@@ -10,9 +10,11 @@ For credential *i* of the policy the names are ``c<i>_blind``, ``c<i>_handle``,
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from zkcredit._native import Circuit
 from zkcredit.errors import CallerError, Refused
@@ -27,13 +29,24 @@ from zkcredit.policies.clauses import (
     list_bounds,
     to_scalar,
 )
-from zkcredit.policies.resolve import Requirements, Slot
+from zkcredit.policies.policy import Policy, VariableType
+from zkcredit.policies.resolve import Requirements, Slot, resolve
+
+if TYPE_CHECKING:
+    from zkcredit.ledger.registry import Registry
 
 HANDLE_BITS = 32
 """Distances between handles, 1..2^32 − 1, and the ends of a gap, 0..2^32."""
 LIMB_BITS = 124
 """Ranges of more than 128 bits are proved in two limbs of this width."""
 _HALF_LIMB = 1 << (LIMB_BITS // 2)
+_SAMPLES = {
+    VariableType.INTEGER: "0",
+    VariableType.AMOUNT: "0",
+    VariableType.DATE: "2000-01-01",
+    VariableType.TEXT: "text",
+}
+"""A value of each type of variable, to look at a policy before anybody fills it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,14 @@ def check_size(requirements: Requirements) -> None:
     """Refused ``bad-policy`` if the policy asks for more than a circuit can hold."""
     sample = {ref: requirements.fields[ref].bounds()[0] for ref in requirements.reveal}
     build(requirements, sample, 0)
+
+
+def check_policy(policy: Policy, registry: Registry) -> Requirements:
+    """The requirements with sample values: raises what any request would be refused for."""
+    variables = {name: _SAMPLES[kind] for name, kind in policy.variables.items()}
+    requirements = resolve(policy, registry, dt.date(2000, 1, 1), variables)
+    check_size(requirements)
+    return requirements
 
 
 @functools.lru_cache(64)

@@ -51,12 +51,6 @@ A pseudonym of a name or a date could be found again by trying all of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _ORDERS = ("<", "<=", ">", ">=")
 _NUMERIC = {FieldType.INTEGER: VariableType.INTEGER, FieldType.AMOUNT: VariableType.AMOUNT}
-_SAMPLES = {
-    VariableType.INTEGER: "0",
-    VariableType.AMOUNT: "0",
-    VariableType.DATE: "2000-01-01",
-    VariableType.TEXT: "text",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +88,6 @@ class Requirements:
             for slot in self.slots
             for field in slot.schema.fields
         }
-
-
-def check_policy(policy: Policy, registry: Registry) -> Requirements:
-    """The requirements with sample values: raises what any request would be refused for."""
-    from zkcredit.policies.circuit import check_size
-
-    variables = {name: _SAMPLES[kind] for name, kind in policy.variables.items()}
-    requirements = resolve(policy, registry, dt.date(2000, 1, 1), variables)
-    check_size(requirements)
-    return requirements
 
 
 def resolve(

@@ -1,5 +1,1 @@
-"""Encrypted credit records: committed on the log, kept by the holder, shared by choice.
-
-Import what you need from the modules; nothing is loaded here, since messages need
-:mod:`zkcredit.records.commitment` before the rest can be imported.
-"""
+"""Encrypted credit records: committed on the log, kept by the holder, shared by choice."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from zkcredit import digests
+from zkcredit.commitment import FIELDS_MAX, field_leaf, field_salt, record_commitment
 from zkcredit.errors import CallerError, MalformedInput, Refused
 from zkcredit.messages import (
     UNCOMMITTED,
@@ -30,7 +31,6 @@ from zkcredit.messages import (
     to_builtins,
 )
 from zkcredit.records.anchors import Anchor, check_group, check_purchase, receipt_anchor
-from zkcredit.records.commitment import FIELDS_MAX, field_leaf, field_salt, record_commitment
 from zkcredit.records.documents import (
     RECEIPT,
     AnyDocument,

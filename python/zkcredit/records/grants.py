@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from zkcredit.commitment import canonical_value
 from zkcredit.errors import CheckFailed, MalformedInput, Refused
 from zkcredit.messages import (
     Counter,
@@ -25,7 +26,6 @@ from zkcredit.messages import (
     prepare_types,
 )
 from zkcredit.records.bodies import open_body
-from zkcredit.records.commitment import canonical_value
 from zkcredit.records.disclosure import (
     Disclosure,
     Record,

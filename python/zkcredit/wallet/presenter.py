@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from zkcredit.errors import CallerError, Refused
-from zkcredit.policies.binding import Bound, bind_open, bind_purchase, bind_request
+from zkcredit.policies.binding import Bound, bind_request
 from zkcredit.policies.present import Consent, plan, present
+from zkcredit.wallet.binding import bind_open, bind_purchase
 
 if TYPE_CHECKING:
     from zkcredit.credentials.held import Slot
