@@ -7,6 +7,7 @@ longer is refused by name before it is in memory.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,11 +41,13 @@ _SLACK = 16 << 20
 class Endless:
     """A server of a published folder that does not stop sending ``name`` and below.
 
-    It counts what it could send; with ``announced`` it says beforehand how much will come.
+    It counts what it could send; with ``announced`` it says beforehand how much will come,
+    and with ``pause_s`` it sends a byte now and then.
     """
 
     name: str = ""
     announced: int | None = None
+    pause_s: float = 0
     sent: dict[str, int] = field(default_factory=dict)
     url: str = ""
 
@@ -75,11 +78,12 @@ class _Handler(SimpleHTTPRequestHandler):
         if self._served.announced is not None:
             self.send_header("Content-Length", str(self._served.announced))
         self.end_headers()
-        part = b"x" * 65_536
+        part = b"x" * (1 if self._served.pause_s else 65_536)
         try:
             while self._served.sent[self.path] < 1 << 27:
                 self.wfile.write(part)
                 self._served.sent[self.path] += len(part)
+                time.sleep(self._served.pause_s)
         except OSError:
             self.close_connection = True
 
@@ -175,15 +179,26 @@ def test_files_that_somebody_else_put_there(world: World, tmp_path: Path) -> Non
         StaticSource(public)
 
 
-def test_a_member_that_does_not_stop(world: World, served: Endless, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pause_s", "reason"), [(0, "too-large"), (0.05, "too slowly")])
+def test_a_member_that_does_not_stop(
+    world: World,
+    served: Endless,
+    tmp_path: Path,
+    pause_s: float,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It is reported, and holds nobody up."""
+    served.pause_s = pause_s
+    if pause_s:
+        monkeypatch.setattr("zkcredit.cosigner.collect._TIMEOUT_S", 1)
     source = StaticSource(tmp_path / "public")
     with cosigner_of(world.ledger, tmp_path / "cosigner") as cosigner:
         key = cosigner.keys.public(Role.RULES)[0]
     policy = Policy.of_members(world.ledger.genesis.log_keys, [Party("m", key, served.url)])
     found = collect(source, policy)
     assert not found.verdict.is_met
-    assert "too-large" in found.failures[served.url]
+    assert reason in found.failures[served.url]
     assert max(served.sent.values()) < NOTE_MAX_BYTES + _SLACK
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from zkcredit.cosigner.mirror import PublishedLog, tiles_of
 from zkcredit.cosigner.witness import Request
@@ -152,6 +153,17 @@ def _post(url: str, data: bytes) -> tuple[int, str]:
         raise MalformedInput(f"{url} does not answer with text") from None
 
 
-def _body(url: str, response: IO[bytes]) -> bytes:
-    """The answer: cosignature lines, a size or a reason, all of them shorter than a note."""
-    return read_parts(url, iter(partial(response.read, _PART_BYTES), b""), NOTE_MAX_BYTES)
+def _body(url: str, response: Any) -> bytes:
+    """The answer: cosignature lines, a size or a reason, all of them shorter than a note.
+
+    StoreError if it has not come after 30 seconds, however little comes at a time.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+
+    def parts() -> Iterator[bytes]:
+        while part := response.read1(_PART_BYTES):
+            if time.monotonic() > deadline:
+                raise StoreError(f"{url} answers too slowly")
+            yield part
+
+    return read_parts(url, parts(), NOTE_MAX_BYTES)
