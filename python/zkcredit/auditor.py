@@ -125,7 +125,8 @@ def audit(
     ``genesis`` or ``ledger_id`` (32 bytes) pin the ledger; without either the
     source's own genesis is believed. ``checkpoint`` is a signed checkpoint kept
     from an earlier day: a log that does not continue it was rolled back or
-    forked. ``totals`` are the rows of all totals files. ``now_ms`` (default: the
+    forked. ``totals`` are the rows of all totals
+    (``[*merchant.totals().rows, *lender.totals(ledger).rows]``). ``now_ms`` (default: the
     last timestamp) decides which replies are overdue. ``progress`` is called
     with (entries done, entries).
 

@@ -117,8 +117,10 @@ class CredentialIssuer(Issuer):
         if request.issuer_id != issuer_id:
             raise Refused("wrong-issuer", "the request is for another issuer")
         schema = ledger.registry.schema(request.schema_hash).schema
-        if set(values) != {item.name for item in schema.fields}:
-            raise CallerError(f"give exactly the fields of {schema.name!r} a value")
+        wrong = set(values) ^ {item.name for item in schema.fields}
+        if wrong:
+            names = ", ".join(sorted(wrong))
+            raise CallerError(f"{schema.name!r}: missing fields, or unknown ones: {names}")
         texts = [item.format(values[item.name]) for item in schema.fields]
         with self._store.write():
             row = self._store.answer(schema.hash, request.key_number, request.commitment)
