@@ -225,6 +225,8 @@ def test_policies_of_somebody_else(watched: World) -> None:
                  "--home", "z", "-o", "foreign", cwd=world.place)  # fmt: skip
     assert other.code == 0
     assert refused(world, 1, "ann", "ledger", "trust", "foreign")["check"] == "other-ledger"
+    assert refused(world, 1, "new", "ledger", "trust", "foreign")["check"] == "other-ledger"
+    assert not world.file("new").exists(), "nothing was pinned at this first contact"
     world.file("nobody").write_text("quorum none\n")
     assert "nobody" in refused(world, 2, "ann", "ledger", "trust", "nobody")["message"]
     world.file("bad").write_text("quorum\n")
