@@ -11,10 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import postgreskit
 from callers import SPENT, Caller
@@ -184,8 +183,14 @@ class Serving:
             self.tally.losses.append(f"{service.folder}: two services at once: {found}")
 
     def _round(
-        self, name: str, count: int, disturb: Any, times: int, database: str | None = None
+        self,
+        name: str,
+        count: int,
+        disturb: Callable[[Sequence[Service], int], None],
+        times: int,
+        database: str | None = None,
     ) -> None:
+        """``count`` services of one ledger, disturbed so often, and what came of it."""
         self._number += 1
         place = self._base / f"{name.replace('/', '-').replace(' ', '-')}-{self._number}"
         place.mkdir(parents=True)

@@ -82,16 +82,22 @@ class Signing:
             process: subprocess.Popen[bytes] = self._process
             tracer = None if fault is None else Tracer(process.pid, fault, log)
             after_s = self._chance.random() * 1.5 if fault is None else patience_s
-            clock = threading.Timer(after_s, process.kill)
+            time_is_over = threading.Event()
+
+            def kill() -> None:
+                time_is_over.set()
+                process.kill()
+
+            clock = threading.Timer(after_s, kill)
             clock.start()
             while process.poll() is None:
                 buy(parties, process)
-            clock.join()
+            clock.cancel()
             if tracer is not None:
                 tracer.stop()
-        if fault is None:
+        if time_is_over.is_set():
             self.tally.faults["lender serve: SIGKILL at a random time"] += 1
-        elif tracer is not None and (tracer.injected() or clock.finished.is_set()):
+        if tracer is not None and (tracer.injected() or not time_is_over.is_set()):
             self.tally.faults[f"lender serve: {fault.call} {fault.action}"] += 1
 
     def _recovered(self, parties: Parties, service: Service) -> list[str]:
