@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from clikit import PASSPHRASE, World, call, environment, spawn
 
+from zkcredit import __version__
+
 HEAVY = ("cryptography", "msgspec", "pysqlite3", "rich", "sqlalchemy", "mnemonic", "blake3")
 
 
@@ -320,3 +322,44 @@ def test_a_closed_standard_input_has_ended(opened: World) -> None:
     assert done.returncode == 4
     assert "standard input" in done.stdout
     assert done.stderr == ""
+
+
+_EARLY = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from zkcredit.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "zkcredit.cli", "zkcredit.cli.output"])
+def test_interrupted_while_it_loads(tmp_path: Path, module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _EARLY, module],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_as_a_module(tmp_path: Path) -> None:
+    for module in ("zkcredit", "zkcredit.cli"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--version"],
+            env=environment(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (0, f"zkcredit {__version__}\n")

@@ -13,7 +13,7 @@ PLACES = sorted(
     {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")}
 )
 
-COMMANDS = {"cli", "demo"}
+COMMANDS = {"__main__", "cli", "demo"}
 ROLES = {"wallet", "lender", "merchant"}
 SERVERS = {"service", "cosigner", "remote", "auditor"}
 BETWEEN = {"credentials", "policies", "purchases", "records", "issuing"}
