@@ -311,24 +311,19 @@ def show(session: Session, as_csv: bool) -> None:
         "name": name,
         "issuer_id": issuer_id,
         "accounts": [
-            {
-                **account_json(a, t),
-                "owed_minor": owed[a.number],
-                "ledger_state": states[a.open_index],
-            }
+            account_json(a, t)
+            | {"owed_minor": owed[a.number], "ledger_state": states[a.open_index]}
             for a, t in accounts
         ],
         "unanswered": waiting,
         "payouts": [
-            {
-                "index": p.entry_index,
-                "net_minor": p.net_minor,
-                "ledger_state": states[p.entry_index],
-            }
-            for p in payouts
+            {"index": i, "net_minor": p.net_minor, "ledger_state": states[i]}
+            for i, p in ((p.entry_index, p) for p in payouts)
         ],
         "finality": finality_json(finality),
     }
+    if session.output.data(found):
+        return
     columns = ("account", "customer", "state", "period", "limit", "balance", "owed now", "minimum")
     rows = [
         (a.number, a.customer, a.state, a.period, t.format(a.limit_minor),
@@ -336,8 +331,6 @@ def show(session: Session, as_csv: bool) -> None:
          state_cell(states[a.open_index]))
         for a, t in accounts
     ]  # fmt: skip
-    if session.output.data(found):
-        return
     if as_csv:
         session.output.csv((*columns, "opening"), rows)
         return
@@ -349,16 +342,12 @@ def show(session: Session, as_csv: bool) -> None:
     if payouts:
         from zkcredit.money import format_money
 
+        money = [format_money(p.net_minor, p.currency, digits[p.currency]) for p in payouts]
         session.output.table(
             ("settlement", "state", "merchant gets", "reference"),
             [
-                (
-                    p.entry_index,
-                    states[p.entry_index],
-                    format_money(p.net_minor, p.currency, digits[p.currency]),
-                    p.reference,
-                )
-                for p in payouts
+                (p.entry_index, states[p.entry_index], amount, p.reference)
+                for p, amount in zip(payouts, money, strict=True)
             ],
             right=(0, 2),
         )

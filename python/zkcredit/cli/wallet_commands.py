@@ -36,7 +36,9 @@ from zkcredit.errors import CallerError, StateConflict, ZkCreditError
 if TYPE_CHECKING:
     from zkcredit.messages import OpenRequest
     from zkcredit.policies.present import Consent
+    from zkcredit.terms import Terms
     from zkcredit.wallet import Line
+    from zkcredit.wallet.state import HistoryRow
 
 # -- new, restore ----------------------------------------------------------------------------
 
@@ -257,8 +259,6 @@ def _moment(desk: Desk, line: Line) -> int | None:
 @pass_session
 def history(session: Session, line: int | None, as_csv: bool) -> None:
     """Show finished steps: purchases, bills, payments put on the line."""
-    from zkcredit.money import format_number
-
     with open_wallet(session, read_only=True) as desk:
         if line is not None:
             desk.wallet.line(line)
@@ -287,25 +287,7 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
     if session.output.data(found):
         return
     if as_csv:
-        columns = ("time", "line", "entry", "step", "period", "currency", "amount", "credit left")
-        session.output.csv(
-            (*columns, "label", "state"),
-            [
-                (
-                    utc(row.timestamp_ms),
-                    row.line,
-                    row.index,
-                    row.kind,
-                    row.period,
-                    terms[row.line].currency,
-                    format_number(row.amount_minor, terms[row.line].minor_digits),
-                    format_number(row.available_minor, terms[row.line].minor_digits),
-                    row.label,
-                    states[row.index],
-                )
-                for row in rows
-            ],
-        )
+        _history_csv(session, [(row, terms[row.line], states[row.index]) for row in rows])
         return
     session.output.table(
         ("time", "line", "entry", "state", "step", "period", "amount", "credit left", "label"),
@@ -326,6 +308,30 @@ def history(session: Session, line: int | None, as_csv: bool) -> None:
         right=(1, 2, 5, 6, 7),
     )
     tell(session, finality)
+
+
+def _history_csv(session: Session, rows: list[tuple[HistoryRow, Terms, str | None]]) -> None:
+    from zkcredit.money import format_number
+
+    columns = ("time", "line", "entry", "step", "period", "currency", "amount", "credit left")
+    session.output.csv(
+        (*columns, "label", "state"),
+        [
+            (
+                utc(row.timestamp_ms),
+                row.line,
+                row.index,
+                row.kind,
+                row.period,
+                terms.currency,
+                format_number(row.amount_minor, terms.minor_digits),
+                format_number(row.available_minor, terms.minor_digits),
+                row.label,
+                state,
+            )
+            for row, terms, state in rows
+        ],
+    )
 
 
 @group.add("receive", example="$ zkcredit wallet receive")
