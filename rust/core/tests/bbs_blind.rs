@@ -3,7 +3,8 @@
 mod support;
 
 use serde_json::Value;
-use support::{cases, json, unhex, vectors};
+use support::bbs::{SUITES, check_generators, list, shown};
+use support::{array, cases, json, unhex, vectors};
 use zkcredit_core::bbs::blind02::{
     BlindPresentation, COMMITMENT_LEN_MIN, Disclosure, Holding, blind_proof_gen,
     blind_proof_verify, blind_sign, commit, verify_blind_sign,
@@ -12,55 +13,15 @@ use zkcredit_core::bbs::{MAX_MESSAGES, PublicKey, SecretKey, Signature, Suite};
 use zkcredit_core::error::Error;
 use zkcredit_core::group::{G1Affine, Scalar};
 
-const SUITES: [(Suite, &str); 2] = [
-    (Suite::Sha256, "bls12-381-sha-256"),
-    (Suite::Shake256, "bls12-381-shake-256"),
-];
-
-fn array<const N: usize>(value: &Value) -> [u8; N] {
-    unhex(value).try_into().expect("length")
-}
-
-fn list(value: &Value) -> Vec<Vec<u8>> {
-    value.as_array().into_iter().flatten().map(unhex).collect()
-}
-
 fn blind_of(value: &Value) -> Option<Scalar> {
     value
         .is_string()
         .then(|| Scalar::from_bytes_be(&array(value)).expect("canonical"))
 }
 
-/// Positions and values of an object such as `{"0": "…", "2": "…"}`.
-fn shown(value: &Value) -> (Vec<usize>, Vec<Vec<u8>>) {
-    let mut pairs: Vec<(usize, Vec<u8>)> = value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(position, message)| (position.parse().expect("number"), unhex(message)))
-        .collect();
-    pairs.sort();
-    pairs.into_iter().unzip()
-}
-
 #[test]
 fn generator_vectors() {
-    for (suite, name) in SUITES {
-        let file = json(&vectors(&format!("bbs/blind/{name}/generators.json")));
-        for set in ["generators", "blindGenerators"] {
-            let set = &file[set];
-            let expected = list(&set["MsgGenerators"]);
-            let api_id = set["api_id"].as_str().expect("text");
-            let got = suite
-                .create_generators(expected.len() + 1, api_id)
-                .expect("few");
-            assert_eq!(suite.p1().to_compressed()[..], unhex(&set["P1"]));
-            assert_eq!(got[0].to_compressed()[..], unhex(&set["Q1"]));
-            for (got, expected) in got[1..].iter().zip(expected) {
-                assert_eq!(got.to_compressed()[..], expected);
-            }
-        }
-    }
+    check_generators("bbs/blind");
 }
 
 #[test]

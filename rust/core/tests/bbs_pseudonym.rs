@@ -3,7 +3,8 @@
 mod support;
 
 use serde_json::Value;
-use support::{cases, json, unhex, vectors};
+use support::bbs::{SUITES, check_generators, list, shown};
+use support::{array, cases, unhex};
 use zkcredit_core::bbs::blind02::{BlindPresentation, Disclosure, Holding};
 use zkcredit_core::bbs::pseudonym02::{
     Claim, blind_sign_with_nym, commit_with_nym, proof_gen_with_nym, proof_verify_with_nym,
@@ -12,19 +13,6 @@ use zkcredit_core::bbs::pseudonym02::{
 use zkcredit_core::bbs::{PublicKey, SecretKey, Signature, Suite};
 use zkcredit_core::error::Error;
 use zkcredit_core::group::{G1Affine, Scalar};
-
-const SUITES: [(Suite, &str); 2] = [
-    (Suite::Sha256, "bls12-381-sha-256"),
-    (Suite::Shake256, "bls12-381-shake-256"),
-];
-
-fn array<const N: usize>(value: &Value) -> [u8; N] {
-    unhex(value).try_into().expect("length")
-}
-
-fn list(value: &Value) -> Vec<Vec<u8>> {
-    value.as_array().into_iter().flatten().map(unhex).collect()
-}
 
 /// A number in hexadecimal: some of the files leave leading zeros out.
 fn number(value: &Value) -> Scalar {
@@ -36,35 +24,9 @@ fn numbers(value: &Value) -> Vec<Scalar> {
     value.as_array().expect("list").iter().map(number).collect()
 }
 
-/// Positions and values of an object such as `{"0": "…", "2": "…"}`.
-fn shown(value: &Value) -> (Vec<usize>, Vec<Vec<u8>>) {
-    let mut pairs: Vec<(usize, Vec<u8>)> = value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(position, message)| (position.parse().expect("number"), unhex(message)))
-        .collect();
-    pairs.sort();
-    pairs.into_iter().unzip()
-}
-
 #[test]
 fn generator_vectors() {
-    for (suite, name) in SUITES {
-        let file = json(&vectors(&format!("bbs/pseudonym/{name}/generators.json")));
-        for set in ["generators", "blindGenerators"] {
-            let set = &file[set];
-            let expected = list(&set["MsgGenerators"]);
-            let api_id = set["api_id"].as_str().expect("text");
-            let got = suite
-                .create_generators(expected.len() + 1, api_id)
-                .expect("few");
-            assert_eq!(got[0].to_compressed()[..], unhex(&set["Q1"]));
-            for (got, expected) in got[1..].iter().zip(expected) {
-                assert_eq!(got.to_compressed()[..], expected);
-            }
-        }
-    }
+    check_generators("bbs/pseudonym");
 }
 
 #[test]

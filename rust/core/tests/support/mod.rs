@@ -1,6 +1,8 @@
 //! Shared by the test programs: vectors from files and points of all kinds.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod bbs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,11 @@ pub fn cases(folder: &str) -> Vec<(String, Value)> {
 pub fn unhex(text: &Value) -> Vec<u8> {
     let text = text.as_str().expect("a string");
     hex::decode(text.strip_prefix("0x").unwrap_or(text)).expect("hexadecimal")
+}
+
+/// Bytes of a hexadecimal string of exactly this length.
+pub fn array<const N: usize>(value: &Value) -> [u8; N] {
+    unhex(value).try_into().expect("length")
 }
 
 pub fn scalar(label: &str, index: usize) -> Scalar {
