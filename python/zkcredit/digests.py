@@ -144,14 +144,14 @@ def value_label(issuer: bytes, asset: str) -> bytes:
 
 
 def list_header(
-    ledger_id: bytes, issuer: bytes, field_type: int, name: str, version: int, *, gaps: bool
+    ledger_id: bytes, issuer: bytes, schema: bytes, number: int, version: int, *, gaps: bool
 ) -> bytes:
-    """Header under which items of a list, or the gaps between them, are signed (≤ 135 bytes).
+    """Header under which items of a list, or the gaps between them, are signed (105 bytes).
 
-    ``field_type`` is the type of the items, ``name`` and ``version`` are the list's.
+    ``schema`` says what is on the list, currency included; ``number`` is that of the key.
     """
-    writer = Writer().u8(5 if gaps else 4).fixed(ledger_id, 32).fixed(issuer, 32)
-    return writer.u8(field_type).text8(name).u32(version).finish()
+    use = 5 if gaps else 4
+    return _signing_header(use, ledger_id, issuer, schema, number) + Writer().u32(version).finish()
 
 
 def pseudonym_label(ledger_id: bytes, verifier: bytes, context: str, *, of_owner: bool) -> bytes:

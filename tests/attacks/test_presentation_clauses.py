@@ -15,18 +15,20 @@ from forgerkit import Edit, edits, fails, forge, lie
 from zkcredit._native import commit
 from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.builtin import IDENTITY
+from zkcredit.credentials.lists import list_schema
 from zkcredit.credentials.schema import FieldType
 from zkcredit.errors import Unsatisfied
 from zkcredit.policies.binding import Bound
 from zkcredit.policies.circuit import build
 from zkcredit.policies.clauses import to_scalar
-from zkcredit.policies.lists import LIST_SCHEMA, SignedList, sign_list
-from zkcredit.policies.policy import ListRule
+from zkcredit.policies.lists import CurrentList, fetch_lists
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import read_request
 
 DOCUMENT = IDENTITY.field("document_hash")
 OURS = DOCUMENT.scalar("P1234567")
+LISTS = {"stolen": ["A1", "B2", "C3"], "members": ["P1234567", "Z9"]}
+SCHEMAS = {name: list_schema(name, name, FieldType.TEXT) for name in LISTS}
 AGE = "birth_date <= today - 18y"
 
 
@@ -42,15 +44,14 @@ class Case:
     """A policy with every kind of clause, and a holder that satisfies it."""
 
     scene: Scene
-    lists: dict[int, SignedList] = field(default_factory=dict)
+    lists: dict[int, CurrentList] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scene = self.scene
-        lister = scene.lister
-        tables = "".join(
-            f'[lists.{name}]\nissuer = "{lister.id.hex()}"\nversion = 1\n'
-            for name in ("stolen", "members")
-        )
+        for name, texts in LISTS.items():
+            items = [DOCUMENT.scalar(text) for text in texts]
+            scene.lister.publish_list(SCHEMAS[name], items, gaps=name == "stolen")
+        tables = "".join(map(scene.list_table, LISTS))
         policy = scene.policy(
             [
                 AGE,
@@ -68,22 +69,11 @@ class Case:
             extra='pseudonym = "shop.example"',
             tables='[variables]\ninstalment = "amount"\n' + tables,
         )
-        texts = {"stolen": ["A1", "B2", "C3"], "members": ["P1234567", "Z9"]}
-        for number, (name, negated) in {7: ("stolen", True), 8: ("members", False)}.items():
-            rule = ListRule(lister.id, name, 1)
-            items = [DOCUMENT.scalar(text) for text in texts[name]]
-            self.lists[number] = sign_list(
-                lister.key(LIST_SCHEMA),
-                scene.ledger.ledger_id,
-                rule,
-                FieldType.TEXT,
-                items,
-                key_number=1,
-                gaps=negated,
-            )
         self.request = scene.request(
             policy, variables={"instalment": "700.00"}, bound_to="credential"
         )
+        asked = read_request(scene.registry, self.request, scene.clock())
+        self.lists = fetch_lists(scene.ledger, asked.requirements.clauses)
         blind = secret("bound")
         point = commit([(("H", 0), blind), (("H", 1), scene.keys.owner)])
         self.bound = Bound("credential", scene.shop_id, point, blind)
@@ -134,8 +124,8 @@ def says(case: Case, alias: str, **values: Any) -> dict[str, Any]:
 def stolen(case: Case, *messages: int, edit: Edit | None = None) -> dict[str, Any]:
     """The number is on the list: its owner signed the gap that ends at it."""
     honest = case.lists[7]
-    (signature,) = case.scene.lister.key(LIST_SCHEMA).sign_messages(
-        honest.header, [list(map(to_scalar, messages))]
+    (signature,) = case.scene.lister.key(SCHEMAS["stolen"]).sign_messages(
+        honest.signed.header, [list(map(to_scalar, messages))]
     )
     lists = {**case.lists, 7: lie(honest, messages, signature)}
     return {"lists": lists} | ({"edit": edit} if edit else {})
@@ -146,7 +136,7 @@ def unsigned(case: Case, number: int, *messages: int) -> dict[str, Any]:
     honest = case.lists[number]
     other = next(
         signature
-        for item, signature in zip(honest.items, honest.signatures, strict=False)
+        for item, signature in zip(honest.signed.items, honest.signed.signatures, strict=False)
         if item != OURS
     )
     return {"lists": {**case.lists, number: lie(honest, messages, other)}}

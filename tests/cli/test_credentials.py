@@ -1,11 +1,9 @@
-"""Credentials, policies and presentations by commands; and what is refused."""
+"""Credentials by commands: issued, held, shown, revoked; and what is refused."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from clikit import ADULT, World, issue, keys, refused, tree
+from clikit import ADULT, PRESENT, VERIFY, World, ask, clause_fails, issue, keys, refused, tree
 
 FILE = "file message"
 HELD = "credential schema schema_hash issuer_id issuer key_number expires values epoch revoked"
@@ -14,20 +12,6 @@ SCHEMA = "name title schema_hash publisher_id index revocable fields"
 DISCLOSED = "request_hash values issuers pseudonym commitment"
 OFFICE = ("credential",)
 WALLET = ("wallet", "credential")
-PRESENT = ("wallet", "present", "asked.json", "--yes", "-o", "shown.json")
-VERIFY = ("merchant", "policy", "verify", "shown.json")
-
-
-def ask(world: World, target: str = "asked.json") -> None:
-    """The shop asks for its policy, without a purchase."""
-    world.do("shop", "merchant", "policy", "request", "wine.toml", "-o", target)
-
-
-def sell(world: World, sale: str = "1") -> None:
-    """An invoice that asks for the policy, and its request."""
-    policy = ("--policy", "wine.toml", "--verified", "-o", "invoice.json")
-    world.do("shop", "merchant", "invoice", "9.00 TWD", "--label", "wine", *policy)
-    world.do("shop", "merchant", "policy", "request", "--sale", sale, "-o", "asked.json")
 
 
 def handle(world: World, number: int = 0) -> str:
@@ -78,11 +62,11 @@ def test_json_of_holding_and_showing(licensed: World) -> None:
     assert words["learns"][0] == "your country"
     request = ("merchant", "policy", "request", "wine.toml", "-o", "asked.json")
     keys(licensed, FILE, "shop", *request)
-    keys(licensed, FILE, "ann", *PRESENT)
+    keys(licensed, "file media_type presentation", "ann", *PRESENT)
     found = keys(licensed, DISCLOSED, "shop", *VERIFY)
     assert found["values"] == {"identity.country": "AT"}
     assert found["commitment"] == ""
-    for more in ((), ("--cbor",)):
+    for more in ((), ("--format", "cbor")):
         export = ("wallet", "export", "credential", "1", *more, "-o", "c")
         keys(licensed, "file bytes", "ann", *export)
         assert keys(licensed, HELD, "ann", "wallet", "import", "c") == shown[0]
@@ -101,45 +85,6 @@ def test_for_people(licensed: World) -> None:
     assert "issuer" in licensed.do("nobody", *OFFICE, "verify", "ann-id.json").out
     assert "at least 18 years old" in licensed.do("shop", "merchant", "policy", "check",
                                                   "wine.toml").out  # fmt: skip
-
-
-# -- from the policy to the paid sale --------------------------------------------------------
-
-
-def test_a_sale_is_paid_once_claim_and_answer_are_there(licensed: World) -> None:
-    sell(licensed)
-    preview = licensed.get("ann", "wallet", "pay", "invoice.json", "--preview")
-    assert preview["business"] == "verified by Office: alcohol, AT"
-    told = licensed.do("ann", *PRESENT, "--invoice", "invoice.json").err
-    assert "the shop is  verified by Office: alcohol, AT" in told
-    assert "Shown: identity.country = AT" in told
-    licensed.do("ann", "wallet", "pay", "invoice.json", "--yes")
-    check = ("merchant", "check", "invoice.json")
-    waiting = licensed.run("shop", *check, "--json")
-    assert (waiting.code, waiting.json["invoice"]["state"]) == (1, "undisclosed")
-    licensed.do("shop", *VERIFY)
-    assert licensed.get("shop", *check)["invoice"]["state"] == "paid"
-    licensed.do("bank", "lender", "sign")
-    licensed.do("ann", "wallet", "receive")
-    again = licensed.get("ann", *PRESENT, "--invoice", "invoice.json")
-    assert again["message"]["bound"] == licensed.message("shown.json")["bound"]
-
-
-def test_a_shop_that_is_not_verified(licensed: World) -> None:
-    licensed.invoice()
-    preview = licensed.get("ann", "wallet", "pay", "invoice.json", "--preview")
-    assert preview["business"] == "not verified"
-    assert "the shop is  not verified" in licensed.run("ann", "wallet", "pay", "invoice.json").err
-
-
-def test_the_same_pseudonym_each_time(licensed: World) -> None:
-    found = []
-    for _ in range(2):
-        ask(licensed)
-        licensed.do("ann", *PRESENT)
-        found.append(licensed.get("shop", *VERIFY)["pseudonym"])
-    assert found[0] == found[1]
-    assert len(found[0]) == 96
 
 
 # -- again and again -------------------------------------------------------------------------
@@ -217,130 +162,12 @@ def test_expired(licensed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(licensed, 3, "ann", *PRESENT)["rule"] == "expired"
 
 
-# -- what the holder reads, and what the shop hears --------------------------------------------
-
-
-def test_the_holder_reads_the_clause(licensed: World) -> None:
-    sell(licensed)
-    size = licensed.size()
-    for more in ((), ("--invoice", "invoice.json")):
-        error = refused(licensed, 3, "ben", *PRESENT, *more)
-        assert error["rule"] == "clause-fails"
-        assert "clause 1 does not hold: your date of birth is on or before" in error["message"]
-    assert not licensed.file("shown.json").exists()
-    assert licensed.size() == size
-
-
-def _doctored(world: World) -> dict[str, dict[str, Any]]:
-    good = world.message("shown.json")
-    flip = {
-        name: {name: good[name][:-2] + ("00" if good[name][-2:] != "00" else "01")}
-        for name in ("proof", "pseudonym", "request", "ledger_id")
-    }
-    use = good["credentials"][0]
-    return {
-        **flip,
-        "a revealed value": {"revealed": ["DE"]},
-        "one value more": {"revealed": ["AT", "AT"]},
-        "no pseudonym": {"pseudonym": ""},
-        "another epoch": {"credentials": [{**use, "epoch": use["epoch"] + 1}]},
-        "another key": {"credentials": [{**use, "key_number": 2}]},
-        "another issuer": {"credentials": [{**use, "issuer_id": "00" * 32}]},
-        "no credential": {"credentials": []},
-        "bound to something": {"bound": good["pseudonym"]},
-    }
-
-
-def test_the_shop_hears_refused_and_nothing_else(licensed: World) -> None:
-    ask(licensed)
-    licensed.do("ann", *PRESENT)
-    good = licensed.file("shown.json").read_bytes()
-    for what, change in _doctored(licensed).items():
-        licensed.file("shown.json").write_bytes(good)
-        licensed.rewrite("shown.json", **change)
-        error = refused(licensed, 3, "shop", *VERIFY)
-        assert (error["rule"], error["message"]) == (
-            "presentation",
-            "the presentation is refused [presentation]",
-        ), what
-    licensed.file("shown.json").write_bytes(good)
-    licensed.do("shop", *VERIFY)
-
-
-def test_an_answer_is_for_one_request(licensed: World) -> None:
-    ask(licensed)
-    licensed.do("ann", *PRESENT)
-    first = licensed.message("shown.json")
-    ask(licensed)
-    licensed.do("ann", *PRESENT)
-    other = licensed.message("shown.json")["request"]
-    licensed.rewrite("shown.json", **{**first, "request": other})
-    assert refused(licensed, 3, "shop", *VERIFY)["rule"] == "presentation"
-    licensed.rewrite("shown.json", **first)
-    licensed.do("corner", "merchant", "new", "Corner")
-    assert refused(licensed, 3, "corner", *VERIFY)["rule"] == "presentation"
-    licensed.do("shop", *VERIFY)
-    licensed.do("ann", "wallet", "present", "asked.json", "--yes", "-o", "shown.json")
-    licensed.do("shop", *VERIFY)
-    licensed.do("ann", "wallet", "present", "asked.json", "--yes", "-o", "shown.json")
-    assert refused(licensed, 5, "shop", *VERIFY)["code"] == "conflict"
-
-
-def test_a_request_that_was_changed(licensed: World) -> None:
-    ask(licensed)
-    licensed.rewrite("asked.json", nonce="00" * 32)
-    assert refused(licensed, 3, "ann", *PRESENT)["rule"] == "bad-signature"
-
-
 def test_another_holders_credential(licensed: World) -> None:
     licensed.do("ann", "wallet", "export", "credential", "1", "-o", "c.json")
     for command in (("wallet", "import", "c.json"), (*WALLET, "take", "ann-id.json")):
         error = refused(licensed, 3, "ben", *command)
         assert error["rule"] in ("bad-signature", "not-requested")
     assert len(licensed.get("ben", *WALLET, "show")["credentials"]) == 1
-
-
-# -- consent ---------------------------------------------------------------------------------
-
-
-def test_nothing_without_consent(licensed: World) -> None:
-    sell(licensed)
-    asking = ("wallet", "present", "asked.json", "--invoice", "invoice.json", "-o", "shown.json")
-    before = tree(licensed)
-    no = licensed.run("ann", *asking, stdin=b"n\n")
-    assert no.code == 3
-    assert "Shop will learn: your country" in no.err
-    assert "nothing was shown [no-consent]" in no.err
-    assert licensed.run("ann", *asking).code == 2  # input has ended
-    assert licensed.run("ann", *asking, "--json").code == 2
-    assert tree(licensed) == before
-    line = licensed.get("ann", "wallet", "show")["lines"][0]
-    assert (line["status"], line["pending"]) == ("ready", None), "no purchase was prepared"
-    assert licensed.run("ann", *asking, stdin=b"y\n").code == 0
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "zkcredit.cli.consent.click.confirm",
-        "zkcredit.wallet.presenter.present",
-        "zkcredit.vault.replace_file",
-    ],
-)
-def test_interrupted(licensed: World, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    ask(licensed)
-    licensed.file("shown.json").write_text("as it was")
-    before = tree(licensed)
-    with monkeypatch.context() as patch:
-        patch.setattr(place, interrupt)
-        asking = tuple(x for x in PRESENT if x != "--yes" or "confirm" not in place)
-        assert licensed.run("ann", *asking).code == 130
-    assert tree(licensed) == before
-    licensed.do("ann", *PRESENT)
-    licensed.do("shop", *VERIFY)
 
 
 # -- a lender's own credentials ----------------------------------------------------------------
@@ -381,6 +208,9 @@ def test_a_lender_issues_credit_histories(licensed: World) -> None:
         ("office", 2, [*issue("ann-ask.json", "x.json"), "--value", "country=AT"]),
         ("office", 2, [*issue("ann-ask.json", "x.json"), "--value", "country"]),
         ("office", 4, issue("shop-id.json", "x.json")),
+        ("office", 2, (*OFFICE, "publish-list", "identity", "wine.toml", "--prove", "absence")),
+        ("office", 3, (*OFFICE, "publish-list", "nothing", "wine.toml", "--prove", "absence")),
+        ("office", 2, (*OFFICE, "publish-list", "identity", "wine.toml")),
         ("office", 5, (*OFFICE, "init", "Other Office")),
         ("ann", 6, (*OFFICE, "show")),
         ("ann", 3, (*WALLET, "ask", "Ministry", "identity")),
@@ -403,28 +233,6 @@ def test_usage(licensed: World, who: str, code: int, arguments: tuple[str, ...])
     refused(licensed, code, who, *arguments)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('reveal = ["country"]', 'reveal = ["salary"]'),
-        ('schema = "identity"', 'schema = "passport"'),
-        ("birth_date <= today", "birth_date <= tomorrow"),
-        ("birth_date <= today - 18y", "(" * 5_000),
-        ('title = "Wine on credit"', ""),
-    ],
-)
-def test_policies_that_make_no_sense(licensed: World, old: str, new: str) -> None:
-    text = licensed.file("wine.toml").read_text()
-    assert old in text
-    licensed.file("wine.toml").write_text(text.replace(old, new))
-    before = tree(licensed)
-    for command in (("policy", "check", "wine.toml"), ("policy", "request", "wine.toml")):
-        result = licensed.run("shop", "merchant", *command, "--json")
-        assert result.code in (2, 3, 4), result
-        assert result.error["code"] in ("usage", "refused", "malformed")
-    assert tree(licensed) == before
-
-
 def test_a_schema_of_ones_own(licensed: World) -> None:
     schema = licensed.file("club.toml")
     schema.write_text(
@@ -436,3 +244,41 @@ def test_a_schema_of_ones_own(licensed: World) -> None:
     assert [field["name"] for field in found["fields"]] == ["since"]
     schema.write_text('name = "club-member"\n')
     refused(licensed, 4, "office", *OFFICE, "schema", "publish", "club.toml")
+
+
+def test_a_list_of_ones_own(licensed: World) -> None:
+    schema = licensed.file("stolen.toml")
+    schema.write_text(
+        'name = "stolen-documents"\ntitle = "Stolen documents"\nrevocable = true\n'
+        '[[field]]\nname = "item"\ntitle = "number"\ntype = "text"\n'
+    )
+    publish = (*OFFICE, "publish-list", "stolen-documents", "numbers.txt", "--prove", "absence")
+    licensed.file("numbers.txt").write_text("A1\n\nB2\nA1\n")
+    assert refused(licensed, 3, "office", *publish)["rule"] == "unknown-schema"
+    for _ in range(2):
+        licensed.do("office", *OFFICE, "schema", "publish", "stolen.toml")
+    found = keys(licensed, "name schema_hash version items prove", "office", *publish)
+    assert (found["version"], found["items"], found["prove"]) == (1, 2, "absence")
+    size = licensed.size()
+    assert licensed.get("office", *publish) == found
+    assert licensed.size() == size
+    licensed.file("wine.toml").write_text(
+        licensed.file("wine.toml")
+        .read_text()
+        .replace("prove = [", 'prove = ["document_hash not in stolen", ')
+        + f"""
+        [lists.stolen]
+        issuer = "{licensed.get("office", *OFFICE, "init")["issuer_id"]}"
+        name = "stolen-documents"
+        """
+    )
+    ask(licensed)
+    said = licensed.do("ann", *PRESENT).err
+    assert "is not on the list 'stolen-documents' of Office (2 items, version 1 of 20" in said
+    licensed.do("shop", *VERIFY)
+    number = licensed.get("ann", *WALLET, "show")["credentials"][0]["values"]["document_hash"]
+    licensed.file("numbers.txt").write_text(f"A1\n{number}\n")
+    assert "version 2 with 2 items" in licensed.do("office", *publish).out
+    clause_fails(licensed, "ann", *PRESENT)
+    licensed.file("numbers.txt").write_text("A1\n" + "B" * 256 + "\n")
+    assert "numbers.txt" in refused(licensed, 4, "office", *publish)["message"]

@@ -218,7 +218,7 @@ def test_an_unpaid_invoice_is_no_receipt(recorded: World) -> None:
         ("ann", ("wallet", "revoke", "xyz")),
         ("ann", ("wallet", "erase", "9", "--yes")),
         ("ann", ("wallet", "export", "record", "9")),
-        ("ann", ("wallet", "export", "record", "1", "--cbor")),
+        ("ann", ("wallet", "export", "record", "1", "--format", "cbor")),
         ("ann", ("wallet", "export", "credential", "1", "--field", "x")),
         ("ann", ("wallet", "export", "credential", "1")),
         ("bank", ("lender", "record", "agreement", "9")),

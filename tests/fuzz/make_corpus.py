@@ -18,6 +18,7 @@ from ledgerkit import Clock, World, stub_engine, tag, toy_signature
 from zkcredit import vault
 from zkcredit.cosigner.witness import Request
 from zkcredit.credentials.builtin import BUILTIN
+from zkcredit.credentials.lists import ListPlace, SignedList
 from zkcredit.credentials.revocation import RevocationList
 from zkcredit.credentials.schema import FieldType
 from zkcredit.ledger import Operator, quorum, static
@@ -26,8 +27,6 @@ from zkcredit.ledger.note import Checkpoint, Ed25519Signer, Note, VerifierKey
 from zkcredit.ledger.tlogproof import TlogProof
 from zkcredit.merchant import state as merchant_state
 from zkcredit.money import CURRENCY_PATTERN
-from zkcredit.policies.lists import SignedList
-from zkcredit.policies.policy import ListRule
 from zkcredit.service import wire
 from zkcredit.wallet import state as wallet_state
 
@@ -167,10 +166,9 @@ def party_seeds(place: Path) -> None:
     place_of_key = tag("ledger"), tag("issuer"), tag("schema"), 1
     gaps = RevocationList(*place_of_key, 2, (3, 9), bytes(240))
     put(PYTHON, "revocation-list", "two", gaps.encode())
-    rule = ListRule(tag("issuer"), "stolen", 1)
     for gap in (False, True):
         signatures = (bytes(80),) * (2 + gap)
-        found = SignedList(tag("ledger"), rule, FieldType.INTEGER, 1, gap, (4, 7), signatures)
+        found = SignedList(ListPlace(*place_of_key, 1), FieldType.INTEGER, gap, (4, 7), signatures)
         put(PYTHON, "signed-list", "gaps" if gap else "items", found.encode())
 
 
@@ -270,7 +268,6 @@ EU = ["AT", "BE", "DE", "FR", "IT"]
 instalment = "amount"
 [lists.stolen]
 issuer = "{"0a" * 32}"
-version = 1
 """
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import msgspec
 
 from zkcredit import messages, vault
 from zkcredit.cosigner.witness import Request
+from zkcredit.credentials.lists import SignedList
 from zkcredit.credentials.revocation import RevocationList
 from zkcredit.credentials.schema import Schema
 from zkcredit.credentials.schema_text import parse_schema
@@ -27,7 +28,6 @@ from zkcredit.ledger.note import Checkpoint, Note, VerifierKey
 from zkcredit.ledger.tlogproof import TlogProof
 from zkcredit.merchant import state as merchant_state
 from zkcredit.policies import language
-from zkcredit.policies.lists import SignedList
 from zkcredit.policies.policy import Policy
 from zkcredit.service import wire
 from zkcredit.terms import Terms

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 from credentialkit import PERSON, Issuer
-from kit import World, refused
+from kit import DAY_MS, World, refused
 
 from zkcredit.credentials.builtin import BUSINESS, IDENTITY
 from zkcredit.credentials.schema import Schema, Value
@@ -18,6 +18,7 @@ from zkcredit.messages import Invoice, decode_message, encode_message
 from zkcredit.policies.policy import Policy
 from zkcredit.policies.present import present
 from zkcredit.policies.presentation import Presentation
+from zkcredit.records.bodies import MemoryBodies
 from zkcredit.wallet import Wallet
 from zkcredit.wallet.binding import bind_purchase
 
@@ -198,6 +199,55 @@ def test_another_shop_asks_about_the_purchase(world: World, wallet: Wallet, *, p
     with refused("other-party"):
         wallet.presenter.present(world.ledger, consent)
     answer(world, wallet, 1)
+
+
+def test_a_restored_wallet_learns_whom_it_paid(world: World, wallet: Wallet) -> None:
+    """The ledger does not say whose invoice was paid, so the wallet would answer nobody."""
+    invoice = wine(world)
+    wallet.pay(world.ledger, 1, invoice)
+    world.answer(wallet)
+    held = wallet._state.credentials
+    again = Wallet.from_seed(wallet._keys.seed, clock=world.clock)
+    again.restore(world.ledger)
+    again._state.credentials.extend(held)
+    consent = again.presenter.plan(world.ledger, world.merchant.request_of(1))
+    consent.given = True
+    with pytest.raises(Refused, match="take the invoice in") as caught:
+        again.presenter.present(world.ledger, consent)
+    assert caught.value.rule == "other-party"
+    saved: list[bytes] = []
+    book = again.records(MemoryBodies(), lambda: saved.append(again.dump()))
+    other = world.invoice(5, shop=1)
+    with refused("not-on-log"):
+        book.add_receipt(world.ledger, other)
+    assert again.history()[-1].merchant_id == b""
+    book.add_receipt(world.ledger, invoice)
+    again = Wallet.load(saved[-1], clock=world.clock)
+    assert again.history()[-1].merchant_id == world.merchant.merchant_id
+    shown = again.presenter.present(world.ledger, consent)
+    world.merchant.verify_presentation(world.ledger, shown)
+    assert state(world) == "paid"
+
+
+def test_an_invoice_that_is_payable_for_longer_than_a_request_holds(world: World) -> None:
+    sales = len(world.merchant.sales)
+    with pytest.raises(CallerError, match="a day at most"):
+        wine(world, valid_ms=DAY_MS + 1)
+    assert len(world.merchant.sales) == sales
+    wine(world, valid_ms=DAY_MS)
+
+
+def test_what_was_answered_is_remembered(world: World, wallet: Wallet) -> None:
+    """From the wallet's vault, over purchases and requests alike."""
+    for day in range(1, 6):
+        text = adults(world).encoded.decode()
+        policy = Policy.parse(text.replace("today - 18y", f"2003-01-{10 - day:02}"))
+        request = world.merchant.request(world.ledger, policy)
+        consent = wallet.presenter.plan(world.ledger, request)
+        assert len(consent.warnings) == (day > 3)
+        consent.given = True
+        wallet.presenter.present(world.ledger, consent)
+        wallet = Wallet.load(wallet.dump(), clock=world.clock)
 
 
 def test_a_request_is_answered_once(world: World, wallet: Wallet) -> None:

@@ -12,6 +12,8 @@ from kit import refused
 from referenceprover import Prover, bits, torsion
 
 from zkcredit._native import commit
+from zkcredit.credentials.lists import list_schema
+from zkcredit.credentials.schema import FieldType
 from zkcredit.errors import ProofRefused
 from zkcredit.policies import presentation as shown
 from zkcredit.policies.binding import Bound
@@ -26,6 +28,7 @@ from zkcredit.reference.circuit import compile_circuit
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     scene = Scene()
+    scene.lister.publish(list_schema("documents", "Documents", FieldType.TEXT))
     yield scene
     scene.close()
 
@@ -118,13 +121,13 @@ def test_a_second_face_by_torsion(scene: Scene, order: int) -> None:
         "country in ['AT']",
         "country not in ['FR', 'DE', 'IT', 'BE']",
         "given_names == family_name",
-        "document_hash not in L",
-        "document_hash in L",
+        "document_hash not in documents",
+        "document_hash in documents",
         "2 * verification_level - 3 < 7",
     ],
 )
 def test_both_compilers_read_a_clause_alike(scene: Scene, clause: str) -> None:
-    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
+    tables = scene.list_table("documents")
     policy = scene.policy([clause, clause], ["country"], tables=tables)
     request = scene.request(policy)
     asked = own_request(scene.registry, request, scene.clock())

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 PASSPHRASE = "correct horse"
+PRESENT = ("wallet", "present", "asked.json", "--yes", "-o", "shown.json")
+VERIFY = ("merchant", "policy", "verify", "shown.json")
 PEOPLE = ("op", "bank", "ann", "shop")
 
 
@@ -332,6 +334,18 @@ def add_records(world: World) -> None:
 # -- checks ---------------------------------------------------------------------------------
 
 
+def ask(world: World, target: str = "asked.json") -> None:
+    """The shop asks for its policy, without a purchase."""
+    world.do("shop", "merchant", "policy", "request", "wine.toml", "-o", target)
+
+
+def sell(world: World, sale: str = "1") -> None:
+    """An invoice that asks for the policy, and its request."""
+    policy = ("--policy", "wine.toml", "--verified", "-o", "invoice.json")
+    world.do("shop", "merchant", "invoice", "9.00 TWD", "--label", "wine", *policy)
+    world.do("shop", "merchant", "policy", "request", "--sale", sale, "-o", "asked.json")
+
+
 def tree(world: World) -> dict[str, bytes]:
     """All files of a world but locks, databases' helpers and what a profile has seen."""
     skipped = (".lock", "-wal", "-shm", "profile.json")
@@ -358,6 +372,17 @@ def refused(world: World, code: int, who: str, *arguments: str, **more: str) -> 
     assert "check" not in result.error or code == 1
     assert tree(world) == before
     return result.error
+
+
+def clause_fails(world: World, who: str, *arguments: str) -> str:
+    """What a holder reads who cannot answer: only the wallet's memory of it has changed."""
+    before = tree(world)
+    result = world.run(who, *arguments, "--json")
+    assert result.code == 3
+    assert result.error["rule"] == "clause-fails"
+    changed = {name for name, data in tree(world).items() if before.get(name) != data}
+    assert all(who in name and name.endswith("wallet.vault") for name in changed), changed
+    return result.error["message"]
 
 
 def _check_json(value: Any, path: str = "") -> None:

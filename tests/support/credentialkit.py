@@ -12,9 +12,10 @@ import msgspec
 from kit import Clock, seed
 
 from zkcredit import digests
-from zkcredit._native import BlsKey, IssuerKey, SecretScalar
+from zkcredit._native import BlsKey, IssuerKey, SecretScalar, blake3_hash
 from zkcredit.credentials.builtin import CREDIT_HISTORY, IDENTITY, INCOME
 from zkcredit.credentials.held import Gap, HeldCredential, Slot
+from zkcredit.credentials.lists import ListPlace, SignedList
 from zkcredit.credentials.schema import Schema, Value
 from zkcredit.entries import (
     CredentialKeyStatement,
@@ -29,7 +30,6 @@ from zkcredit.entries import (
 from zkcredit.keys import WalletKeys
 from zkcredit.ledger import Operator
 from zkcredit.policies.clauses import to_scalar
-from zkcredit.policies.lists import LIST_SCHEMA
 from zkcredit.policies.policy import Policy
 from zkcredit.policies.present import plan, present
 from zkcredit.policies.presentation import Presentation
@@ -95,8 +95,26 @@ class Issuer:
         self.publish(schema)
         key = self.key(schema, number).public_key
         self.submit(CredentialKeyStatement(self.id, schema.hash, number, KeyAction.OPEN, key))
-        if schema.revocable:
+        if schema.revocable and not schema.is_list:
             self.next_epoch(schema, number)
+
+    def publish_list(self, schema: Schema, items: Iterable[int], *, gaps: bool) -> SignedList:
+        """The next version of a list, under the owner's newest key (the first is opened)."""
+        if not self.ledger.registry.current_credential_key(self.id, schema.hash):
+            self.offer(schema)
+        number = self.ledger.registry.current_credential_key(self.id, schema.hash)
+        version = self.ledger.registry.credential_key(self.id, schema.hash, number).epoch + 1
+        place = ListPlace(self.ledger.ledger_id, self.id, schema.hash, number, version)
+        kind = schema.fields[0].type
+        signed = SignedList.sign(self.key(schema, number), place, kind, items, gaps=gaps)
+        self.anchor(signed)
+        return signed
+
+    def anchor(self, signed: SignedList) -> None:
+        """Puts a list onto the ledger, whatever is in it."""
+        data = signed.encode()
+        self.submit(RevocationStatement(*signed.place[1:], blake3_hash(data)))
+        self.ledger.attach(data)
 
     def close(self, schema: Schema, number: int = 1) -> None:
         self.submit(CredentialKeyStatement(self.id, schema.hash, number, KeyAction.CLOSE))
@@ -166,7 +184,7 @@ class Scene:
         self.ledger = Operator.create(None, clock=self.clock)
         self.registrar = Issuer(self.ledger, "Registrar", (IDENTITY,))
         self.bank = Issuer(self.ledger, "Bank", (INCOME, CREDIT_HISTORY))
-        self.lister = Issuer(self.ledger, "Lister", (LIST_SCHEMA,))
+        self.lister = Issuer(self.ledger, "Lister")
         self.shop_key = BlsKey.derive(seed("shop"), b"merchant")
         self.shop_id = self.register_shop(self.shop_key, "Wine shop")
         self.keys = WalletKeys(seed("holder"))
@@ -191,6 +209,10 @@ class Scene:
         evidence = key.prove_possession() + key.sign(digest)
         self.ledger.submit(Submission(statement, evidence))
         return digests.merchant_id(self.ledger.ledger_id, statement.encode())
+
+    def list_table(self, name: str) -> str:
+        """The table of a policy that names a list of the lister."""
+        return f'[lists.{name}]\nissuer = "{self.lister.id.hex()}"\n'
 
     def policy(
         self,
@@ -227,10 +249,9 @@ class Scene:
         holdings: Sequence[HeldCredential] | None = None,
         keys: WalletKeys | None = None,
         bound: Any = None,
-        lists: Iterable[Any] = (),
     ) -> Presentation:
         found = self.holdings if holdings is None else holdings
-        consent = plan(self.registry, request, found, self.clock(), lists)
+        consent = plan(self.ledger, request, found, self.clock())
         consent.given = True
         return present(self.registry, consent, keys or self.keys, bound)
 

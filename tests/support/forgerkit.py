@@ -14,12 +14,13 @@ from zkcredit import digests
 from zkcredit._native import Circuit
 from zkcredit.codec import GROUP_ORDER
 from zkcredit.credentials.held import HeldCredential
+from zkcredit.credentials.lists import SignedList
 from zkcredit.errors import CallerError, Refused
 from zkcredit.keys import WalletKeys
 from zkcredit.policies import circuit, present, witness
 from zkcredit.policies.circuit import Relations
 from zkcredit.policies.clauses import to_scalar
-from zkcredit.policies.lists import SignedList
+from zkcredit.policies.lists import CurrentList
 from zkcredit.policies.present import Consent
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, read_request
@@ -31,17 +32,18 @@ Edit = Callable[[dict[str, Any]], None]
 class Liar(SignedList):
     """A list of which the holder shows whatever messages and signature it wants."""
 
-    messages: tuple[int, ...] = ()
+    said: tuple[int, ...] = ()
     signature: bytes = b""
 
     def messages_for(self, value: int) -> tuple[list[int], bytes]:
-        return list(self.messages), self.signature
+        return list(self.said), self.signature
 
 
-def lie(honest: SignedList, messages: Iterable[int], signature: bytes) -> Liar:
+def lie(honest: CurrentList, messages: Iterable[int], signature: bytes) -> CurrentList:
     """``honest`` with other messages."""
-    parts = (honest.ledger_id, honest.rule, honest.type, honest.key_number, honest.gaps)
-    return Liar(*parts, honest.items, honest.signatures, tuple(messages), signature)
+    signed = honest.signed
+    parts = (signed.place, signed.type, signed.gaps, signed.items, signed.signatures)
+    return CurrentList(Liar(*parts, tuple(messages), signature), honest.published)
 
 
 def forge(
@@ -51,7 +53,7 @@ def forge(
     *,
     edit: Edit = lambda _: None,
     omit: str = "",
-    lists: Mapping[int, SignedList] = {},
+    lists: Mapping[int, CurrentList] = {},
     keys: WalletKeys | None = None,
     bound: Any = None,
     check_keys: bool = True,

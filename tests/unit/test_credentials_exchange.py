@@ -27,6 +27,7 @@ from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
 from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused
 from zkcredit.ledger import Operator
 from zkcredit.policies.request import own_request
+from zkcredit.policies.resolve import Requirements
 
 FORMS = [CREDENTIAL_JSON, CREDENTIAL_CBOR]
 
@@ -163,6 +164,7 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "trailing": lambda data: data + b"{}",
     "too long": lambda data: data + b" " * (1 << 20),
     "nested": lambda data: b'{"issuer":' + b"[" * 100_000,
+    "nested in bounds": lambda data: b'{"issuer":' + b"[" * 900 + b"]" * 900 + b"}",
     "other member": _in_json(lambda raw: raw.update(more="")),
     "no proofs": _in_json(lambda raw: raw.update(proofs=[])),
     "two proofs": _in_json(lambda raw: raw.update(proofs=raw["proofs"] * 2)),
@@ -305,7 +307,14 @@ def test_a_presentation_travels_as_a_file(scene: Scene, form: str) -> None:
     presentation = scene.present(request)
     asked = own_request(scene.registry, request, scene.clock())
     data = write_presentation(presentation, asked.requirements, form)
-    again = read_presentation(data, asked.requirements)
+    looked_up = []
+
+    def requirements_of(wanted: bytes) -> Requirements:
+        looked_up.append(wanted)
+        return asked.requirements
+
+    again = read_presentation(data, requirements_of)
+    assert looked_up == [asked.hash]
     assert again == presentation
     disclosure = scene.verify(request, again)
     assert set(disclosure.values) == {"identity.country", "income.since"}
@@ -333,7 +342,7 @@ def test_slots_that_were_not_asked_for(scene: Scene, place: int, text: bytes | N
     raw = json.loads(write_presentation(scene.present(request), asked.requirements))
     raw["credentials"][0]["payloads"][place] = None if text is None else _coded(text)
     with pytest.raises(MalformedInput, match="other fields"):
-        read_presentation(json.dumps(raw).encode(), asked.requirements)
+        read_presentation(json.dumps(raw).encode(), lambda _: asked.requirements)
 
 
 def test_presentations_of_another_shape(scene: Scene) -> None:
@@ -346,7 +355,7 @@ def test_presentations_of_another_shape(scene: Scene) -> None:
         write_presentation(presentation, asked_more.requirements)
     data = write_presentation(presentation, asked.requirements)
     with pytest.raises(MalformedInput, match="other fields"):
-        read_presentation(data, asked_more.requirements)
+        read_presentation(data, lambda _: asked_more.requirements)
 
     def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
         return _in_json(change)(data)
@@ -360,4 +369,4 @@ def test_presentations_of_another_shape(scene: Scene) -> None:
         write_credential(scene.identity),
     ):
         with pytest.raises(MalformedInput):
-            read_presentation(broken, asked.requirements)
+            read_presentation(broken, lambda _: asked.requirements)

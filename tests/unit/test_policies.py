@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -11,16 +10,12 @@ from kit import DAY_MS, refused, seed
 
 from zkcredit._native import BlsKey
 from zkcredit.credentials.builtin import CREDIT_HISTORY, IDENTITY
-from zkcredit.credentials.schema import FieldType
 from zkcredit.errors import CallerError, MalformedInput, Refused
 from zkcredit.messages import decode_message, encode_message, signed, signing_digest
-from zkcredit.policies.lists import LIST_SCHEMA, SignedList, sign_list
-from zkcredit.policies.policy import ListRule, Policy
+from zkcredit.policies.policy import Policy
 from zkcredit.policies.present import plan, present
 from zkcredit.policies.presentation import Presentation
 from zkcredit.policies.request import PresentationRequest, make_request, read_request
-from zkcredit.policies.resolve import resolve
-from zkcredit.policies.words import phrase
 
 AGE = "birth_date <= today - 18y"
 PSEUDONYM = (
@@ -40,7 +35,7 @@ def words(scene: Scene, *clauses: str, **options: object) -> list[str]:
     policy = scene.policy(clauses, **options)  # type: ignore[arg-type]
     variables = dict.fromkeys(policy.variables, "500.00")
     request = scene.request(policy, variables=variables)
-    return plan(scene.registry, request, scene.holdings, scene.clock()).convinced
+    return plan(scene.ledger, request, scene.holdings, scene.clock()).convinced
 
 
 # -- the whole way -----------------------------------------------------------------------------
@@ -103,73 +98,9 @@ def test_the_fitting_credential_is_chosen(scene: Scene) -> None:
     weak = scene.registrar.issue(scene.keys, IDENTITY, {**PERSON, "verification_level": 1})
     strong = scene.registrar.issue(scene.keys, IDENTITY, {**PERSON, "verification_level": 4})
     request = scene.request(scene.policy(["verification_level >= 4"], ["verification_level"]))
-    consent = plan(scene.registry, request, [weak, scene.identity, strong], scene.clock())
+    consent = plan(scene.ledger, request, [weak, scene.identity, strong], scene.clock())
     assert consent.chosen == {"identity": strong}
     assert consent.shown == {"identity.verification_level": "4"}
-
-
-def test_signed_lists(scene: Scene) -> None:
-    field = IDENTITY.field("document_hash")
-    rule = ListRule(scene.lister.id, "documents", 3)
-    key, ledger = scene.lister.key(LIST_SCHEMA), scene.ledger.ledger_id
-
-    def made(texts: list[str], *, gaps: bool) -> SignedList:
-        items = [field.scalar(text) for text in texts]
-        signed = sign_list(key, ledger, rule, FieldType.TEXT, items, key_number=1, gaps=gaps)
-        return SignedList.decode(signed.encode())
-
-    tables = f'[lists.documents]\nissuer = "{scene.lister.id.hex()}"\nversion = 3'
-    for reveal in ([], ["document_hash"]):
-        inside = scene.policy(["document_hash in documents"], reveal, tables=tables)
-        outside = scene.policy(["document_hash not in documents"], reveal, tables=tables)
-        ours = made(["A", "P1234567", "Z"], gaps=False)
-        scene.check(inside, lists=[ours])
-        for texts in ([], ["A"], ["A", "B", "C", "D", "E"]):
-            scene.check(outside, lists=[ours, made(texts, gaps=True)])
-        with refused("clause-fails"):
-            scene.check(inside, lists=[made(["A", "Z"], gaps=False)])
-        with refused("clause-fails"):
-            scene.check(outside, lists=[made(["A", "P1234567"], gaps=True)])
-        with refused("no-list"):
-            scene.check(outside, lists=[ours])
-        with refused("no-list"):
-            scene.check(inside)
-
-
-@pytest.mark.parametrize("gaps", [False, True])
-def test_a_list_that_is_not_signed_where_the_holder_stands(scene: Scene, *, gaps: bool) -> None:
-    """Whether such a proof fails would tell a verifier where on the list the holder is."""
-    field = IDENTITY.field("document_hash")
-    rule = ListRule(scene.lister.id, "L", 1)
-    key, ledger = scene.lister.key(LIST_SCHEMA), scene.ledger.ledger_id
-    texts = ["A", "B", "C", *([] if gaps else ["P1234567"])]
-    items = [field.scalar(text) for text in texts]
-    good = sign_list(key, ledger, rule, FieldType.TEXT, items, key_number=1, gaps=gaps)
-    turned = replace(good, signatures=(*good.signatures[1:], good.signatures[0]))
-    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
-    clause = f"document_hash {'not ' if gaps else ''}in L"
-    request = scene.request(scene.policy([clause], tables=tables))
-    scene.present(request, lists=[good])
-    with refused("bad-list"):
-        plan(scene.registry, request, scene.holdings, scene.clock(), [turned])
-
-
-def test_lists_as_bytes(scene: Scene) -> None:
-    rule = ListRule(scene.lister.id, "L", 1)
-    key, ledger = scene.lister.key(LIST_SCHEMA), scene.ledger.ledger_id
-    signed = sign_list(key, ledger, rule, FieldType.INTEGER, [5, -7, 5], key_number=1, gaps=True)
-    assert (signed.items, len(signed.signatures)) == ((-7, 5), 3)
-    data = signed.encode()
-    for wrong in (data[:-1], data + b"\0", b"\2" + data[1:], b""):
-        with pytest.raises(MalformedInput):
-            SignedList.decode(wrong)
-    first, second = ((x).to_bytes(32, "big", signed=True) for x in (-7, 5))
-    for swapped in (data.replace(first + second, second + first), data.replace(first, second)):
-        with pytest.raises(MalformedInput):
-            SignedList.decode(swapped)
-    for kind in (FieldType.ENUM, FieldType.TEXT):
-        with pytest.raises((CallerError, MalformedInput)):
-            sign_list(key, ledger, rule, kind, [-7], key_number=1, gaps=True)
 
 
 # -- what the holder is told -------------------------------------------------------------------
@@ -225,7 +156,7 @@ def test_clauses_in_words(scene: Scene, clause: str, said: str) -> None:
 
 def test_the_question_as_a_whole(scene: Scene) -> None:
     policy = scene.policy([AGE], ["country"], extra='pseudonym = "shop.example"')
-    consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
+    consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     assert consent.text.splitlines() == [
         "Wine shop asks ('Wine', valid for this request only).",
         f"Wine shop will learn: your country, {PSEUDONYM}.",
@@ -241,7 +172,7 @@ def test_a_title_passes_for_no_words_of_the_wallet(scene: Scene) -> None:
     policy = scene.policy([AGE])
     spoken = policy.encoded.replace(b'"Wine"', b'"age). Wine shop will learn: nothing. ("')
     request = scene.request(Policy.parse(spoken))
-    consent = plan(scene.registry, request, scene.holdings, scene.clock())
+    consent = plan(scene.ledger, request, scene.holdings, scene.clock())
     first = consent.text.splitlines()[0]
     assert first == (
         "Wine shop asks ('age). Wine shop will learn: nothing. (', valid for this request only)."
@@ -255,7 +186,7 @@ def test_one_name_twice() -> None:
     for name in ("Wine shop", "Registrar"):
         scene.register_shop(twin if name == "Wine shop" else BlsKey.derive(seed(name), b""), name)
     request = scene.request(scene.policy([AGE]))
-    consent = plan(scene.registry, request, scene.holdings, scene.clock())
+    consent = plan(scene.ledger, request, scene.holdings, scene.clock())
     shop, registrar = (party.hex()[:16] for party in (scene.shop_id, scene.registrar.id))
     assert consent.text.startswith(f"Wine shop ({shop}) asks ")
     assert f" of Registrar ({registrar}), not expired" in consent.convinced[0]
@@ -268,7 +199,7 @@ def test_which_issuer_is_learnt() -> None:
     both = f'issuers = ["{scene.registrar.id.hex()}", "{scene.bank.id.hex()}"]'
     tables = f'[credentials.identity]\nschema = "identity"\n{both}'
     policy = scene.policy([AGE], credentials=(), tables=tables)
-    consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
+    consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     assert consent.learns == [
         "which of them your credential 'Identity' is of: Registrar or Bank",
     ]
@@ -278,28 +209,16 @@ def test_which_issuer_is_learnt() -> None:
 def test_what_an_older_key_tells() -> None:
     scene = Scene()
     policy = scene.policy([AGE])
-    assert plan(scene.registry, scene.request(policy), scene.holdings, scene.clock()).learns == []
+    assert plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock()).learns == []
     scene.registrar.offer(IDENTITY, 2)
-    consent = plan(scene.registry, scene.request(policy), scene.holdings, scene.clock())
+    consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     (said,) = consent.learns
     assert said.startswith("that your credential 'Identity' is from the time of Registrar's older")
     scene.close()
 
 
-def test_whose_list_it_is(scene: Scene) -> None:
-    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 7'
-    policy = scene.policy(["document_hash not in L"], tables=tables)
-    requirements = resolve(policy, scene.registry, dt.date(2026, 1, 1), {})
-    names = {scene.lister.id: "Lister"}
-    assert phrase(requirements, requirements.clauses[0], names) == (
-        "your identity document's hash is not on the list 'L' of Lister (version 7)"
-    )
-
-
 def test_nothing_without_consent(scene: Scene) -> None:
-    consent = plan(
-        scene.registry, scene.request(scene.policy([AGE])), scene.holdings, scene.clock()
-    )
+    consent = plan(scene.ledger, scene.request(scene.policy([AGE])), scene.holdings, scene.clock())
     with pytest.raises(CallerError, match="agreed"):
         present(scene.registry, consent, scene.keys)
 
@@ -389,16 +308,16 @@ def test_request_of_another_day(scene: Scene) -> None:
         day = dt.date(2026, 1, 1) + dt.timedelta(days=days)
         moved = resigned(scene, request, today=day.isoformat())
         if fits:
-            plan(scene.registry, moved, scene.holdings, scene.clock())
+            plan(scene.ledger, moved, scene.holdings, scene.clock())
             continue
         with refused("wrong-date"):
-            plan(scene.registry, moved, scene.holdings, scene.clock())
+            plan(scene.ledger, moved, scene.holdings, scene.clock())
 
 
 def test_expired_request(scene: Scene) -> None:
     request = scene.request(scene.policy([AGE]))
     with refused("expired"):
-        plan(scene.registry, request, scene.holdings, scene.clock() + DAY_MS)
+        plan(scene.ledger, request, scene.holdings, scene.clock() + DAY_MS)
 
 
 def test_bound_or_not(scene: Scene) -> None:
@@ -418,6 +337,23 @@ def test_an_issuer_may_ask(scene: Scene) -> None:
     )
     assert read_request(scene.registry, request, scene.clock()).verifier.name == "Bank"
     scene.verify(request, scene.present(request))
+
+
+def test_requests_that_hold_for_too_long(scene: Scene) -> None:
+    """A day, and ten minutes for clocks that are apart."""
+    request = scene.request(scene.policy([AGE]))
+    limit = scene.clock() + DAY_MS + 600_000
+    for until, fits in ((limit, True), (limit + 1, False), ((1 << 63) - 1, False)):
+        moved = msgspec.structs.replace(request, valid_until_ms=until)
+        moved = signed(moved, scene.shop_key.sign(signing_digest(moved)))
+        if fits:
+            plan(scene.ledger, moved, scene.holdings, scene.clock())
+            continue
+        with pytest.raises(Refused, match="ask for a new one that holds for a day") as caught:
+            plan(scene.ledger, moved, scene.holdings, scene.clock())
+        assert caught.value.rule == "valid-too-long"
+    with pytest.raises(CallerError, match="a day at most"):
+        scene.request(scene.policy([AGE]), least_until_ms=scene.clock() + DAY_MS + 1)
 
 
 def test_far_expiry_cannot_be_shown(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from zkcredit._native import Prover
 from zkcredit.codec import GROUP_ORDER
+from zkcredit.credentials.lists import ListPlace, SignedList, list_schema
 from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.errors import Unsatisfied
 from zkcredit.policies import witness
@@ -25,8 +26,7 @@ from zkcredit.policies.clauses import (
     SumClause,
     to_scalar,
 )
-from zkcredit.policies.lists import SignedList
-from zkcredit.policies.policy import ListRule, Policy
+from zkcredit.policies.policy import Policy
 from zkcredit.policies.resolve import Requirements, resolve
 
 BIG = (1 << 63) - 1
@@ -46,6 +46,14 @@ SCHEMA = Schema(
         Field("other", "other", FieldType.TEXT),
     ),
 )
+LISTS = {
+    FieldType.TEXT: list_schema("texts", "Texts", FieldType.TEXT),
+    FieldType.INTEGER: list_schema("integers", "Integers", FieldType.INTEGER),
+    FieldType.DATE: list_schema("dates", "Dates", FieldType.DATE),
+    FieldType.AMOUNT: list_schema(
+        "amounts", "Amounts", FieldType.AMOUNT, currency="EUR", minor_digits=2
+    ),
+}
 TODAY = dt.date(2026, 1, 1)
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -86,6 +94,8 @@ EVERYTHING = st.sets(st.sampled_from([item.name for item in SCHEMA.fields]))
 def scene() -> Iterator[Scene]:
     scene = Scene()
     scene.bank.offer(SCHEMA)
+    for schema in LISTS.values():
+        scene.lister.publish(schema)
     yield scene
     scene.close()
 
@@ -271,17 +281,17 @@ def test_signed_lists(
     items = {x for x in {*others, value - 1, value + 1} if low <= x < high} - {value}
     if listed:
         items.add(value)
-    rule = ListRule(scene.lister.id, "L", 1)
-    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
+    schema = LISTS[field.type]
     for gaps in (False, True):
         signatures = (scene.history.signature,) * (len(items) + gaps)
-        parts = (scene.ledger.ledger_id, rule, field.type, 1, gaps)
-        signed = SignedList(*parts, tuple(sorted(items)), signatures)
+        place = ListPlace(scene.ledger.ledger_id, scene.lister.id, schema.hash, 1, 1)
+        signed = SignedList(place, field.type, gaps, tuple(sorted(items)), signatures)
         assert SignedList.decode(signed.encode()) == signed
         if listed == gaps:
             assert signed.messages_for(value) is None
             continue
-        clause = f"{name} {'not ' * gaps}in L"
+        clause = f"{name} {'not ' * gaps}in {schema.name}"
+        tables = scene.list_table(schema.name)
         assert accepted(scene, clause, values, revealed, {1: signed}, tables)
 
 
@@ -307,8 +317,7 @@ def test_text_depends_on_the_structure_only(scene: Scene) -> None:
 
 
 def test_list_clause_about_a_revealed_field_is_proved(scene: Scene) -> None:
-    tables = f'[lists.L]\nissuer = "{scene.lister.id.hex()}"\nversion = 1'
-    requirements = required(scene, "name in L", tables)
+    requirements = required(scene, "name in texts", scene.list_table("texts"))
     relations = build(requirements, {FieldRef("sample", "name"): 5}, 0)
     assert isinstance(relations.inside[0], ListClause)
     assert not relations.outside

@@ -11,11 +11,16 @@ from credentialkit import PERSON, Issuer, Scene
 from kit import World
 
 from zkcredit.credentials.builtin import IDENTITY
+from zkcredit.credentials.lists import list_schema
+from zkcredit.credentials.schema import FieldType
+from zkcredit.credentials.schema_text import parse_schema
 from zkcredit.policies.circuit import check_policy
 from zkcredit.policies.policy import Policy
 
 TEXT = (Path(__file__).parents[2] / "docs/policies.md").read_text(encoding="utf-8")
 CLAUSES = re.findall(r"^\| `([^`]+)` \|[^|]+\|[^|]+\|$", TEXT, re.MULTILINE)
+
+LISTS = ("members", "stolen")
 
 
 def blocks(language: str) -> list[str]:
@@ -25,12 +30,15 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     scene = Scene()
+    for name in LISTS:
+        scene.lister.publish(list_schema(name, name, FieldType.TEXT))
+    scene.lister.publish(parse_schema(blocks("toml")[1]))
     yield scene
     scene.close()
 
 
 def test_policy(scene: Scene) -> None:
-    (text,) = blocks("toml")
+    text, _ = blocks("toml")
     issuers = {"registrar": scene.registrar, "bank": scene.bank, "police": scene.lister}
     for name, issuer in issuers.items():
         text = text.replace("{" + name + "}", issuer.id.hex())
@@ -39,16 +47,22 @@ def test_policy(scene: Scene) -> None:
     check_policy(policy, scene.registry)
 
 
+def test_list(scene: Scene) -> None:
+    """The schema that the page shows is one of lists, and a policy may name it."""
+    schema = parse_schema(blocks("toml")[1])
+    assert schema.is_list
+    table = scene.list_table(schema.name.replace("-", "_")) + f'name = "{schema.name}"'
+    name = schema.name.replace("-", "_")
+    check_policy(scene.policy([f"document_hash not in {name}"], tables=table), scene.registry)
+
+
 def test_there_are_clauses() -> None:
     assert len(CLAUSES) == 11
 
 
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_clause(scene: Scene, clause: str) -> None:
-    tables = '[sets]\nEU = ["AT", "DE"]\n' + "".join(
-        f'[lists.{name}]\nissuer = "{scene.lister.id.hex()}"\nversion = 1\n'
-        for name in ("members", "stolen")
-    )
+    tables = '[sets]\nEU = ["AT", "DE"]\n' + "".join(map(scene.list_table, LISTS))
     names = ("income", "history") if "." not in clause.split("0", maxsplit=1)[0] else ()
     aliases = [name for name in ("identity", "second") if f"{name}." in clause] or ["identity"]
     for alias in aliases:

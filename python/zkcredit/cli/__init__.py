@@ -50,7 +50,7 @@ _COMMANDS = {
         "Write invoices, see them paid, settle.",
     ),
     "credential": (
-        "credential_desk credential_commands",
+        "credential_desk credential_commands list_commands",
         "group",
         "Issue credentials: schemas, requests, revocation.",
     ),

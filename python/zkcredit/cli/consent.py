@@ -9,17 +9,11 @@ import click
 from zkcredit.errors import CallerError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from zkcredit.cli.output import Output
     from zkcredit.cli.wallet_desk import Desk
-    from zkcredit.policies.lists import SignedList
     from zkcredit.policies.present import Consent
     from zkcredit.policies.request import PresentationRequest
 
-LISTS = click.option(
-    "--list", "lists", metavar="FILE", multiple=True, help="A signed list; repeat."
-)
 YES = click.option("--yes", is_flag=True, help="Agree without being asked.")
 
 
@@ -35,21 +29,11 @@ def agree(question: str, *, yes: bool, otherwise: str) -> None:
         raise Refused("no-consent", otherwise)
 
 
-def read_lists(names: Iterable[str]) -> list[SignedList]:
-    """The signed lists in these files."""
-    from zkcredit.cli.files import read_bytes
-    from zkcredit.policies.lists import LIST_MAX_BYTES, SignedList
-
-    return [SignedList.decode(read_bytes(name, LIST_MAX_BYTES)) for name in names]
-
-
-def plan_answer(
-    desk: Desk, request: PresentationRequest, lists: Iterable[SignedList] = ()
-) -> Consent:
+def plan_answer(desk: Desk, request: PresentationRequest) -> Consent:
     """What answering would show, under the current revocation lists."""
     desk.wallet.credentials.refresh_gaps(desk.ledger)
     desk.save()
-    return desk.wallet.presenter.plan(desk.ledger, request, lists)
+    return desk.wallet.presenter.plan(desk.ledger, request)
 
 
 def agree_to_show(output: Output, consent: Consent, *, yes: bool) -> None:

@@ -152,7 +152,7 @@ def _publish_schema(session: Session, which: str) -> None:
         number = ledger.registry.current_credential_key(issuer.issuer_id, wanted.hash)
         if number == 0:
             number = issuer.open_key(ledger, wanted.hash)
-        elif wanted.revocable:
+        elif wanted.revocable and not wanted.is_list:
             issuer.publish_revocations(ledger, wanted.hash)
     found = {"name": wanted.name, "schema_hash": wanted.hash, "key_number": number}
     if not session.output.data(found):

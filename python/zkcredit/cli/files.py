@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +29,16 @@ def output_option(
 ) -> Callable[[_F], _F]:
     """The option ``-o``."""
     return click.option("-o", "--output", "target", metavar="FILE", default="-", help=help_text)
+
+
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "cbor"]),
+    default="json",
+    show_default=True,
+    help="Text or bytes of a credential or presentation.",
+)
 
 
 def read_bytes(name: str, limit: int) -> bytes:
@@ -115,10 +125,15 @@ def write_message(output: Output, target: str, message: Message, next_step: str)
     from zkcredit.messages import encode_message
 
     write_bytes(target, encode_message(message, indent=True))
+    told(output, target, next_step, {"message": builtins(message)})
+
+
+def told(output: Output, target: str, next_step: str, found: Mapping[str, Any]) -> None:
+    """Says where something was written, what to do next, and with ``--json`` what it was."""
     where = "" if target == "-" else f"Written: {target}. "
     output.note(where + next_step.format(file=target if target != "-" else "FILE"))
     if target != "-":
-        output.data({"file": target, "message": builtins(message)})
+        output.data({"file": target, **found})
 
 
 def write_messages(

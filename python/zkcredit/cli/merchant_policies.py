@@ -8,7 +8,7 @@ import click
 
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.files import naming, output_option, read_bytes, write_message
 from zkcredit.cli.held_commands import credentials
 from zkcredit.cli.merchant_commands import group, open_merchant
 from zkcredit.cli.params import COUNT
@@ -88,14 +88,17 @@ def request(
 def verify(session: Session, file: str) -> None:
     """Verify the answer to one of your requests, and keep what it discloses.
 
+    PRESENTATION is a file of `wallet present`; whether JSON or CBOR, its content tells.
     Every answer that does not hold is refused in the same words: what failed would say
     something about the holder.
     """
-    from zkcredit.policies.presentation import Presentation
+    from zkcredit.credentials.exchange import MAX_BYTES
 
-    message = read_message(file, Presentation)
+    data = read_bytes(file, MAX_BYTES)
     with open_merchant(session) as (merchant, ledger, save):
-        disclosure = merchant.verify_presentation(ledger, message)
+        with naming(file):
+            shown = merchant.read_presentation(ledger, data)
+        disclosure = merchant.verify_presentation(ledger, shown)
         save()
         names = ledger.registry.issuer_names(disclosure.issuers.values())
     if session.output.data(disclosure_json(disclosure)):

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from zkcredit.cli.consent import (
-    LISTS,
     YES,
     agree_to_show,
     check_answerable,
     plan_answer,
-    read_lists,
 )
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, read_text, write_message
@@ -155,7 +153,6 @@ def _read_phrase(phrase_file: str | None) -> str:
 @click.option("--terms", "prefix", type=HEX, help="Start of the terms' hash, if there are several.")
 @click.option("--another", is_flag=True, help="One more line under terms you have a line of.")
 @click.option("--present", "inquiry", metavar="FILE", help="What the lender asks of newcomers.")
-@LISTS
 @YES
 @output_option("Where the request goes (- is standard output).")
 @pass_session
@@ -165,7 +162,6 @@ def open_command(
     prefix: str | None,
     another: bool,
     inquiry: str | None,
-    lists: tuple[str, ...],
     yes: bool,
     target: str,
 ) -> None:
@@ -177,7 +173,7 @@ def open_command(
     """
     check_answerable(session.output, yes=yes or inquiry is None, piped=inquiry == "-")
     with open_wallet(session) as desk:
-        consent = None if inquiry is None else _onboarding(desk, inquiry, lists, yes=yes)
+        consent = None if inquiry is None else _onboarding(desk, inquiry, yes=yes)
         published = find_terms(desk.ledger.registry, prefix)
         same = [line for line in desk.wallet.lines if line.terms_hash == published.hash]
         asked = [line for line in same if line.status == "requested"]
@@ -200,14 +196,14 @@ def open_command(
     )
 
 
-def _onboarding(desk: Desk, inquiry: str, lists: tuple[str, ...], *, yes: bool) -> Consent:
+def _onboarding(desk: Desk, inquiry: str, *, yes: bool) -> Consent:
     """The holder's consent to what the lender asks of newcomers."""
     from zkcredit.policies.request import PresentationRequest
 
     message = read_message(inquiry, PresentationRequest)
     if message.bound_to != "open":
         raise CallerError("the request is not about opening a line: use `wallet present`")
-    consent = plan_answer(desk, message, read_lists(lists))
+    consent = plan_answer(desk, message)
     agree_to_show(desk.session.output, consent, yes=yes)
     return consent
 

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from zkcredit.cli.consent import (
-    LISTS,
     YES,
     agree_to_show,
     check_answerable,
     plan_answer,
-    read_lists,
 )
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.files import FORMAT, builtins, output_option, read_message, told, write_bytes
 from zkcredit.cli.held_commands import credentials
 from zkcredit.cli.wallet_desk import LINE, PLAN, Desk, group, open_wallet
 from zkcredit.cli.wallet_payer import choose_payer, pending_line, print_preview
@@ -23,6 +21,8 @@ from zkcredit.errors import CallerError
 
 if TYPE_CHECKING:
     from zkcredit.messages import Invoice
+    from zkcredit.policies.present import Consent
+    from zkcredit.policies.presentation import Presentation
     from zkcredit.policies.request import PresentationRequest
 
 group.add_command(credentials)
@@ -31,13 +31,14 @@ group.add_command(credentials)
 @group.add(
     "present",
     example="$ zkcredit wallet present asked.json -o shown.json\n"
-    "$ zkcredit wallet present asked.json --invoice invoice.json -o shown.json",
+    "$ zkcredit wallet present asked.json --invoice invoice.json -o shown.json\n"
+    "$ zkcredit wallet present asked.json --format cbor -o shown.cbor",
 )
 @click.argument("request")
 @click.option("--invoice", metavar="FILE", help="The invoice, if the request is about a purchase.")
 @LINE
 @PLAN
-@LISTS
+@FORMAT
 @YES
 @output_option("Where the presentation goes (- is standard output).")
 @pass_session
@@ -48,7 +49,7 @@ def present(
     invoice: str | None,
     line: int | None,
     plan: int,
-    lists: tuple[str, ...],
+    form: str,
     yes: bool,
     target: str,
 ) -> None:
@@ -64,9 +65,8 @@ def present(
 
     check_answerable(session.output, yes=yes, piped="-" in (request, invoice))
     message = read_message(request, PresentationRequest)
-    files = read_lists(lists)
     with open_wallet(session) as desk:
-        consent = plan_answer(desk, message, files)
+        consent = plan_answer(desk, message)
         payer = None
         if invoice is not None:
             payer = _payer(desk, message, read_message(invoice, Invoice), line, plan)
@@ -75,9 +75,22 @@ def present(
             desk.wallet.prepare_payment(desk.ledger, *payer)
             desk.save()
         made = desk.wallet.presenter.present(desk.ledger, consent, line=line)
-    write_message(
-        session.output, target, made, "For the verifier: `merchant policy verify {file}`."
+    data, media_type = _encoded(made, consent, form)
+    write_bytes(target, data)
+    note = "For the verifier: `merchant policy verify {file}`."
+    told(session.output, target, note, {"media_type": media_type, "presentation": builtins(made)})
+
+
+def _encoded(made: Presentation, consent: Consent, form: str) -> tuple[bytes, str]:
+    """The presentation as a file, and its media type."""
+    from zkcredit.credentials.exchange import (
+        PRESENTATION_CBOR,
+        PRESENTATION_JSON,
+        write_presentation,
     )
+
+    media_type = PRESENTATION_CBOR if form == "cbor" else PRESENTATION_JSON
+    return write_presentation(made, consent.asked.requirements, media_type), media_type
 
 
 def _payer(

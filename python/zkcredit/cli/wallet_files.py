@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zkcredit.cli.context import Session, pass_session
-from zkcredit.cli.files import naming, output_option, read_bytes, write_bytes
+from zkcredit.cli.files import FORMAT, naming, output_option, read_bytes, write_bytes
 from zkcredit.cli.held_commands import held_json, own_signature
 from zkcredit.cli.params import COUNT
 from zkcredit.cli.wallet_desk import Desk, group
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @group.add(
     "export",
-    example="$ zkcredit wallet export credential 1 --cbor -o identity.cbor\n"
+    example="$ zkcredit wallet export credential 1 --format cbor -o identity.cbor\n"
     "$ zkcredit wallet export record 2 --field balance_minor -o shown.json",
 )
 @click.argument("what", type=click.Choice(["credential", "record"]))
 @click.argument("number", type=COUNT)
-@click.option("--cbor", is_flag=True, help="A credential as CBOR [JSON].")
+@FORMAT
 @click.option("--field", "fields", multiple=True, help="Only this field of a record; repeat.")
 @output_option("Where the file goes (- is standard output).")
 @pass_session
 def export(
-    session: Session, *, what: str, number: int, cbor: bool, fields: tuple[str, ...], target: str
+    session: Session, *, what: str, number: int, form: str, fields: tuple[str, ...], target: str
 ) -> None:
     """Write a credential or record in the clear: whoever has the file can read it.
 
@@ -39,11 +39,11 @@ def export(
     """
     from zkcredit.messages import encode_message
 
-    if (cbor and what == "record") or (fields and what == "credential"):
-        raise CallerError("--cbor is for credentials, --field for records")
+    if (form == "cbor" and what == "record") or (fields and what == "credential"):
+        raise CallerError("CBOR is for credentials, --field for records")
     with open_records(session) as (desk, book):
         if what == "credential":
-            data = _export_credential(desk, number, cbor=cbor)
+            data = _export_credential(desk, number, form)
         elif fields:
             data = encode_message(book.disclose(number, fields), indent=True)
         else:
@@ -53,11 +53,11 @@ def export(
         session.output.note(f"Written: {target}. It is not encrypted.")
 
 
-def _export_credential(desk: Desk, number: int, *, cbor: bool) -> bytes:
+def _export_credential(desk: Desk, number: int, form: str) -> bytes:
     from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
 
     book = desk.wallet.credentials
-    return book.export(number, CREDENTIAL_CBOR if cbor else CREDENTIAL_JSON)
+    return book.export(number, CREDENTIAL_CBOR if form == "cbor" else CREDENTIAL_JSON)
 
 
 @group.add("import", example="$ zkcredit wallet import record.json")

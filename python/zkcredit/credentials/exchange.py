@@ -20,8 +20,8 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -49,6 +49,8 @@ _LABELS: dict[str, int | str] = {"alg": 1, "typ": 3}  # registered for CBOR head
 _NAMES = {label: name for name, label in _LABELS.items()}
 Ordinal = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
 Slots = list[bytes | None]
+_T = TypeVar("_T", bound=msgspec.Struct)
+_H = TypeVar("_H", bound="_Header")
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,23 +86,29 @@ class PresentationHeader(_Header, frozen=True, kw_only=True):
     typ: Literal["vnd.zkcredit.presentation"]
     alg: Literal["zkcredit-engine"]
     request: Hex32
-    list_keys: list[KeyNumber]
     pseudonym: HexBytes
     bound: HexBytes
     bound_terms: HexBytes
 
 
-class _Slotted(NamedTuple):
-    header: Mapping[str, Any]
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One credential of a file: its header, and a slot for each signed message."""
+
+    issuer: bytes
     payloads: Slots
 
 
-class _Container(NamedTuple):
-    """What both encodings carry; headers as JSON-ready dictionaries."""
-
-    presentation: Mapping[str, Any] | None
-    credentials: list[_Slotted]
+class _Issued(_Part, frozen=True, forbid_unknown_fields=True):
     proofs: list[bytes]
+
+
+class _Presented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    presentation: bytes
+    credentials: list[_Part]
+    proofs: list[bytes]
+
+
+prepare_types(CredentialHeader, UseHeader, PresentationHeader)
 
 
 # -- credentials -----------------------------------------------------------------------------
@@ -120,8 +128,8 @@ def write_credential(credential: HeldCredential, media_type: str = CREDENTIAL_JS
     )
     texts = [str(credential.handle), credential.expires.isoformat(), *credential.texts]
     payloads: Slots = [None, None, *(text.encode() for text in texts)]
-    container = _Container(None, [_Slotted(to_builtins(header), payloads)], [credential.signature])
-    return _write(container, media_type, CREDENTIAL_JSON, CREDENTIAL_CBOR)
+    encoding = _encoding(media_type, CREDENTIAL_JSON, CREDENTIAL_CBOR)
+    return encoding.dump(_Issued(encoding.header(header), payloads, [credential.signature]))
 
 
 def read_credential(data: bytes, registry: Registry) -> HeldCredential:
@@ -129,15 +137,14 @@ def read_credential(data: bytes, registry: Registry) -> HeldCredential:
 
     Raises MalformedInput, Refused ``unknown-schema``.
     """
-    container = _read(data, presented=False)
-    part = container.credentials[0]
-    header = convert_fields(part.header, CredentialHeader, "header of a credential")
+    encoding, file = _read(data, _Issued)
+    header = _header(encoding, file.issuer, CredentialHeader)
     schema = registry.schema(header.schema).schema
-    if len(container.proofs) != 1 or len(container.proofs[0]) != 80:
+    if len(file.proofs) != 1 or len(file.proofs[0]) != 80:
         raise MalformedInput("a credential has one signature of 80 bytes")
-    if len(part.payloads) != schema.message_count or part.payloads[:2] != [None, None]:
+    if len(file.payloads) != schema.message_count or file.payloads[:2] != [None, None]:
         raise MalformedInput(f"a credential of {schema.name!r} has {schema.message_count} slots")
-    texts = [_text(slot) for slot in part.payloads[2:]]
+    texts = [_text(slot) for slot in file.payloads[2:]]
     return HeldCredential(
         number=0,
         ledger_id=bytes(header.ledger),
@@ -148,8 +155,12 @@ def read_credential(data: bytes, registry: Registry) -> HeldCredential:
         handle=_handle(texts[0]),
         expires=_date(texts[1]),
         texts=texts[2:],
-        signature=container.proofs[0],
+        signature=file.proofs[0],
     )
+
+
+def _header(encoding: _Encoding, data: bytes, kind: type[_H]) -> _H:
+    return convert_fields(encoding.fields(data), kind, "header of a credential or presentation")
 
 
 def _text(slot: bytes | None) -> str:
@@ -193,7 +204,6 @@ def write_presentation(
         alg="zkcredit-engine",
         ledger=presentation.ledger_id,
         request=presentation.request,
-        list_keys=presentation.list_keys,
         pseudonym=presentation.pseudonym,
         bound=presentation.bound,
         bound_terms=presentation.bound_terms,
@@ -201,6 +211,7 @@ def write_presentation(
     counts = (len(presentation.credentials), len(presentation.revealed))
     if counts != (len(requirements.slots), len(requirements.reveal)):
         raise CallerError("the presentation does not answer this request")
+    encoding = _encoding(media_type, PRESENTATION_JSON, PRESENTATION_CBOR)
     shown = dict(zip(requirements.reveal, presentation.revealed, strict=True))
     parts = []
     for slot, use in zip(requirements.slots, presentation.credentials, strict=True):
@@ -208,9 +219,8 @@ def write_presentation(
         for place, field in enumerate(slot.schema.fields, FIELDS):
             text = shown.get(FieldRef(slot.alias, field.name))
             payloads[place] = None if text is None else text.encode()
-        parts.append(_Slotted(to_builtins(_use_header(presentation, use)), payloads))
-    container = _Container(to_builtins(header), parts, [presentation.proof])
-    return _write(container, media_type, PRESENTATION_JSON, PRESENTATION_CBOR)
+        parts.append(_Part(encoding.header(_use_header(presentation, use)), payloads))
+    return encoding.dump(_Presented(encoding.header(header), parts, [presentation.proof]))
 
 
 def _use_header(presentation: Presentation, use: CredentialUse) -> UseHeader:
@@ -226,15 +236,22 @@ def _use_header(presentation: Presentation, use: CredentialUse) -> UseHeader:
     )
 
 
-def read_presentation(data: bytes, requirements: Requirements) -> Presentation:
-    """The presentation in a file, to be verified; MalformedInput if a slot is out of place."""
-    container = _read(data, presented=True)
-    header = convert_fields(container.presentation, PresentationHeader, "header of a presentation")
-    if len(container.credentials) != len(requirements.slots) or len(container.proofs) != 1:
+def read_presentation(
+    data: bytes, requirements_of: Callable[[bytes], Requirements]
+) -> Presentation:
+    """The presentation in a file, to be verified; MalformedInput if a slot is out of place.
+
+    ``requirements_of`` gives those of the request with a hash (32 bytes): which slot shows what
+    is not in the file.
+    """
+    encoding, file = _read(data, _Presented)
+    header = _header(encoding, file.presentation, PresentationHeader)
+    requirements = requirements_of(bytes(header.request))
+    if len(file.credentials) != len(requirements.slots) or len(file.proofs) != 1:
         raise MalformedInput("other credentials are used than asked for")
     uses, shown = [], dict[tuple[str, str], str]()
-    for slot, part in zip(requirements.slots, container.credentials, strict=True):
-        use = convert_fields(part.header, UseHeader, "header of a credential")
+    for slot, part in zip(requirements.slots, file.credentials, strict=True):
+        use = _header(encoding, part.issuer, UseHeader)
         if use.ledger != header.ledger or len(part.payloads) != slot.schema.message_count:
             raise MalformedInput(f"{slot.alias} is not a credential of {slot.schema.name!r}")
         uses.append(
@@ -256,70 +273,86 @@ def read_presentation(data: bytes, requirements: Requirements) -> Presentation:
         ledger_id=header.ledger,
         request=header.request,
         credentials=uses,
-        list_keys=header.list_keys,
         revealed=[shown[ref] for ref in requirements.reveal],
         pseudonym=header.pseudonym,
         bound=header.bound,
         bound_terms=header.bound_terms,
-        proof=container.proofs[0],
+        proof=file.proofs[0],
     )
 
 
-# -- containers ------------------------------------------------------------------------------
+# -- encodings -------------------------------------------------------------------------------
 
 
-def _write(container: _Container, media_type: str, json_type: str, cbor_type: str) -> bytes:
+class _Encoding(Protocol):
+    """How files and the headers inside them become bytes."""
+
+    def header(self, header: msgspec.Struct) -> bytes:
+        """Bytes of a header."""
+        ...
+
+    def fields(self, data: bytes) -> Any:
+        """A header's bytes as JSON-ready data, not checked; MalformedInput."""
+        ...
+
+    def dump(self, file: msgspec.Struct) -> bytes:
+        """Bytes of a file."""
+        ...
+
+    def load(self, data: bytes, kind: type[_T]) -> _T:
+        """The file in these bytes; MalformedInput."""
+        ...
+
+
+def _encoding(media_type: str, json_type: str, cbor_type: str) -> _Encoding:
     if media_type == json_type:
-        return _to_json(container)
+        return _Json()
     if media_type == cbor_type:
-        return _to_cbor(container)
+        return _Cbor()
     raise CallerError(f"the media type must be {json_type} or {cbor_type}")
 
 
-def _read(data: bytes, *, presented: bool) -> _Container:
-    """JSON starts with a brace, CBOR never does."""
+def _read(data: bytes, kind: type[_T]) -> tuple[_Encoding, _T]:
+    """The file and its encoding, told by the content: JSON starts with a brace, CBOR never does."""
     if len(data) > MAX_BYTES:
         raise MalformedInput(f"a file has at most {MAX_BYTES} bytes")
-    if data.lstrip()[:1] == b"{":
-        return _from_json(data, presented)
-    return _from_cbor(data, presented)
+    encoding: _Encoding = _Json() if data.lstrip()[:1] == b"{" else _Cbor()
+    return encoding, encoding.load(data, kind)
 
 
-class _IssuedJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    issuer: str
-    payloads: list[str | None]
-    proofs: list[str]
+def _shaped(raw: Any, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(raw, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise MalformedInput(f"not a credential or presentation: {error}") from None
 
 
-class _PartJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    issuer: str
-    payloads: list[str | None]
+class _Json:
+    def header(self, header: msgspec.Struct) -> bytes:
+        return msgspec.json.encode(to_builtins(header))
+
+    def fields(self, data: bytes) -> Any:
+        return load_json(data, "a header")
+
+    def dump(self, file: msgspec.Struct) -> bytes:
+        plain = msgspec.to_builtins(file, builtin_types=(bytes,))
+        return msgspec.json.encode(_mapped(plain, bytes, _base64))
+
+    def load(self, data: bytes, kind: type[_T]) -> _T:
+        raw = load_json(data, "a credential or presentation")
+        try:
+            return _shaped(_mapped(raw, str, _unbase64), kind)
+        except RecursionError:
+            raise MalformedInput("not a credential or presentation: it nests too deeply") from None
 
 
-class _PresentedJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    presentation: str
-    credentials: list[_PartJson]
-    proofs: list[str]
-
-
-prepare_types(CredentialHeader, UseHeader, PresentationHeader, _IssuedJson, _PresentedJson)
-
-
-class _IssuedCbor(NamedTuple):
-    header: bytes
-    payloads: Slots
-    proofs: list[bytes]
-
-
-class _PartCbor(NamedTuple):
-    header: bytes
-    payloads: Slots
-
-
-class _PresentedCbor(NamedTuple):
-    header: bytes
-    credentials: list[_PartCbor]
-    proofs: list[bytes]
+def _mapped(plain: Any, kind: type[Any], change: Callable[[Any], Any]) -> Any:
+    """``plain`` with everything of one kind changed, except the names of members."""
+    if isinstance(plain, dict):
+        return {name: _mapped(value, kind, change) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [_mapped(value, kind, change) for value in plain]
+    return change(plain) if isinstance(plain, kind) else plain
 
 
 def _base64(data: bytes) -> str:
@@ -336,81 +369,55 @@ def _unbase64(text: str) -> bytes:
     return data
 
 
-def _slots_to_json(slots: Slots) -> list[str | None]:
-    return [None if slot is None else _base64(slot) for slot in slots]
+class _Cbor:
+    def header(self, header: msgspec.Struct) -> bytes:
+        import cbor2
+
+        plain = {
+            _LABELS.get(name, name): bytes.fromhex(value) if name in _BINARY else value
+            for name, value in to_builtins(header).items()
+        }
+        return cbor2.dumps(plain, canonical=True)
+
+    def fields(self, data: bytes) -> Any:
+        raw = _load_cbor(data)
+        if not isinstance(raw, dict):
+            raise MalformedInput("a header must be a map")
+        header: dict[str, Any] = {}
+        for label, value in raw.items():
+            name = _NAMES.get(label) or str(label)
+            if label in _LABELS:
+                raise MalformedInput(f"{name} must have its registered label")
+            if name in _BINARY and not isinstance(value, bytes):
+                raise MalformedInput(f"{name} must be a byte string")
+            header[name] = value.hex() if isinstance(value, bytes) else value
+        return header
+
+    def dump(self, file: msgspec.Struct) -> bytes:
+        import cbor2
+
+        return cbor2.dumps(_arrays(file), canonical=True)
+
+    def load(self, data: bytes, kind: type[_T]) -> _T:
+        raw = _members(_load_cbor(data), kind)
+        if "credentials" in raw and isinstance(raw["credentials"], list):
+            raw["credentials"] = [_members(part, _Part) for part in raw["credentials"]]
+        return _shaped(raw, kind)
 
 
-def _slots_from_json(slots: Sequence[str | None]) -> Slots:
-    return [None if slot is None else _unbase64(slot) for slot in slots]
+def _arrays(item: Any) -> Any:
+    """A file without the names of its members."""
+    if isinstance(item, msgspec.Struct):
+        return [_arrays(getattr(item, name)) for name in item.__struct_fields__]
+    return [_arrays(part) for part in item] if isinstance(item, list) else item
 
 
-def _json_header(text: str) -> Mapping[str, Any]:
-    header = load_json(_unbase64(text), "a header")
-    if not isinstance(header, dict):
-        raise MalformedInput("a header must be a JSON object")
-    return header
-
-
-def _to_json(container: _Container) -> bytes:
-    parts = [
-        _PartJson(_base64(msgspec.json.encode(part.header)), _slots_to_json(part.payloads))
-        for part in container.credentials
-    ]
-    proofs = [_base64(proof) for proof in container.proofs]
-    if container.presentation is None:
-        return msgspec.json.encode(_IssuedJson(parts[0].issuer, parts[0].payloads, proofs))
-    header = _base64(msgspec.json.encode(container.presentation))
-    return msgspec.json.encode(_PresentedJson(header, parts, proofs))
-
-
-def _from_json(data: bytes, presented: bool) -> _Container:
-    raw = load_json(data, "a credential or presentation")
-    if presented:
-        found = convert_fields(raw, _PresentedJson, "presentation")
-        header, parts = _json_header(found.presentation), found.credentials
-        proofs = found.proofs
-    else:
-        issued = convert_fields(raw, _IssuedJson, "credential")
-        header, parts = None, [_PartJson(issued.issuer, issued.payloads)]
-        proofs = issued.proofs
-    credentials = [
-        _Slotted(_json_header(part.issuer), _slots_from_json(part.payloads)) for part in parts
-    ]
-    return _Container(header, credentials, [_unbase64(proof) for proof in proofs])
-
-
-def _cbor_header(header: Mapping[str, Any]) -> bytes:
-    import cbor2
-
-    plain = {
-        _LABELS.get(name, name): bytes.fromhex(value) if name in _BINARY else value
-        for name, value in header.items()
-    }
-    return cbor2.dumps(plain, canonical=True)
-
-
-def _to_cbor(container: _Container) -> bytes:
-    import cbor2
-
-    parts = [[_cbor_header(part.header), part.payloads] for part in container.credentials]
-    if container.presentation is None:
-        return cbor2.dumps([*parts[0], container.proofs], canonical=True)
-    header = _cbor_header(container.presentation)
-    return cbor2.dumps([header, parts, container.proofs], canonical=True)
-
-
-def _from_cbor(data: bytes, presented: bool) -> _Container:
-    raw = _load_cbor(data)
-    if presented:
-        found = _shaped(raw, _PresentedCbor)
-        header, parts = _header_from_cbor(found.header), found.credentials
-        proofs = found.proofs
-    else:
-        issued = _shaped(raw, _IssuedCbor)
-        header, parts = None, [_PartCbor(issued.header, issued.payloads)]
-        proofs = issued.proofs
-    credentials = [_Slotted(_header_from_cbor(part.header), part.payloads) for part in parts]
-    return _Container(header, credentials, proofs)
+def _members(raw: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """An array as an object, one member for each field of ``kind``."""
+    names = kind.__struct_fields__
+    if not isinstance(raw, list) or len(raw) != len(names):
+        raise MalformedInput(f"not a credential or presentation: an array of {len(names)} is due")
+    return dict(zip(names, raw, strict=True))
 
 
 def _load_cbor(data: bytes) -> Any:
@@ -424,28 +431,3 @@ def _load_cbor(data: bytes) -> Any:
     except (cbor2.CBORError, ValueError, TypeError, OverflowError):
         pass
     raise MalformedInput("neither JSON nor canonical CBOR")
-
-
-_T = TypeVar("_T")
-
-
-def _shaped(raw: Any, kind: type[_T]) -> _T:
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        raise MalformedInput(f"not a credential or presentation: {error}") from None
-
-
-def _header_from_cbor(data: bytes) -> Mapping[str, Any]:
-    raw = _load_cbor(data)
-    if not isinstance(raw, dict):
-        raise MalformedInput("a header must be a map")
-    header: dict[str, Any] = {}
-    for label, value in raw.items():
-        name = _NAMES.get(label) or str(label)
-        if label in _LABELS:
-            raise MalformedInput(f"{name} must have its registered label")
-        if name in _BINARY and not isinstance(value, bytes):
-            raise MalformedInput(f"{name} must be a byte string")
-        header[name] = value.hex() if isinstance(value, bytes) else value
-    return header

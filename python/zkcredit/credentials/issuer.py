@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from zkcredit import digests
 from zkcredit.clock import system_clock
 from zkcredit.codec import text_problem
 from zkcredit.credentials.held import EXPIRES, FIELDS, HANDLE, HANDLE_MAX, field_messages
+from zkcredit.credentials.lists import ListPlace, SignedList
 from zkcredit.credentials.messages import CredentialReply, CredentialRequest
 from zkcredit.credentials.requests import verify_request
 from zkcredit.credentials.revocation import RevocationList
@@ -73,7 +74,7 @@ class CredentialIssuer(Issuer):
         """Opens the next key for credentials of a published schema; returns its number.
 
         New credentials are signed under the newest key; older ones stay valid under
-        theirs until it is closed. For a revocable schema the first, empty list is
+        theirs until it is closed. For revocable credentials the first, empty list is
         published too: without a list nobody could show that nothing was revoked.
         """
         issuer_id = self._desk.on(ledger)
@@ -84,7 +85,7 @@ class CredentialIssuer(Issuer):
             issuer_id, schema_hash, number, KeyAction.OPEN, public_key
         )
         self._desk.submit(ledger, statement)
-        if schema.revocable:
+        if schema.revocable and not schema.is_list:
             self.publish_revocations(ledger, schema_hash)
         return number
 
@@ -117,6 +118,8 @@ class CredentialIssuer(Issuer):
         if request.issuer_id != issuer_id:
             raise Refused("wrong-issuer", "the request is for another issuer")
         schema = ledger.registry.schema(request.schema_hash).schema
+        if schema.is_list:
+            raise CallerError(f"{schema.name!r} is a list: its items are published, not issued")
         wrong = set(values) ^ {item.name for item in schema.fields}
         if wrong:
             names = ", ".join(sorted(wrong))
@@ -228,6 +231,8 @@ class CredentialIssuer(Issuer):
         database knows: an old copy would lift revocations.
         """
         issuer_id = self._desk.on(ledger)
+        if ledger.registry.schema(schema_hash).schema.is_list:
+            raise CallerError("this is a list: publish its next version instead")
         keys = ledger.registry.credential_keys_of(issuer_id).get(schema_hash, ())
         epochs: dict[int, int] = {}
         for key in keys:
@@ -268,6 +273,51 @@ class CredentialIssuer(Issuer):
             RevocationStatement(self.issuer_id, schema_hash, number, epoch, blake3_hash(data)),
         )
         ledger.attach(data)
+
+    # -- lists -----------------------------------------------------------------------------
+
+    def publish_list(
+        self, ledger: LedgerView, schema_hash: bytes, items: Iterable[Value], *, gaps: bool
+    ) -> int:
+        """Publishes the next version of a signed list; returns its number, from 1.
+
+        Everybody proves against the newest version. With ``gaps`` holders prove that they are
+        not on it, else that they are. The same items again change nothing, except that a
+        file that an interrupted call left out is attached. CallerError for a schema that is
+        no list and for items that do not fit it; Refused ``unknown-credential-key``,
+        ``key-closed``.
+        """
+        from zkcredit._native import blake3_hash
+
+        issuer_id = self._desk.on(ledger)
+        schema = ledger.registry.schema(schema_hash).schema
+        if not schema.is_list:
+            raise CallerError(f"{schema.name!r} is no list: it needs one field, 'item', revocable")
+        scalars = tuple(sorted({schema.fields[0].scalar(item) for item in items}))
+        number = ledger.registry.current_credential_key(issuer_id, schema_hash)
+        key = self._key(ledger, schema_hash, number)
+        current = ledger.registry.credential_key(issuer_id, schema_hash, number)
+        if current.closed:
+            raise Refused("key-closed", f"key {number} is closed: open a new one")
+        version = current.epoch
+        known = ledger.attachment(current.list_hash) if version else None
+        if known is not None:
+            published = SignedList.decode(known)
+            if (published.items, published.gaps) == (scalars, gaps):
+                return version
+
+        def signed(version: int) -> bytes:
+            place = ListPlace(ledger.ledger_id, issuer_id, schema_hash, number, version)
+            return SignedList.sign(key, place, schema.fields[0].type, scalars, gaps=gaps).encode()
+
+        if version and known is None and blake3_hash(data := signed(version)) == current.list_hash:
+            ledger.attach(data)
+            return version
+        data = signed(version + 1)
+        place = issuer_id, schema_hash, number, version + 1
+        self._desk.submit(ledger, RevocationStatement(*place, blake3_hash(data)))
+        ledger.attach(data)
+        return version + 1
 
 
 def _reply(request: CredentialRequest, row: Issued) -> CredentialReply:

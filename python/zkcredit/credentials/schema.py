@@ -43,6 +43,8 @@ VALUE_MAX_BYTES = 255
 INTEGER_MAX = (1 << 63) - 1
 """Largest absolute value of an INTEGER or AMOUNT."""
 TEXT_SCALAR_BITS = 248
+LIST_ITEM = "item"
+"""Name of the one field of a schema that describes a signed list."""
 RESERVED_NAMES = frozenset({"today", "in", "not"})
 """Words of the policy language, which no field may have as its name."""
 
@@ -231,8 +233,8 @@ class Schema:
     """A kind of credential; construction checks every range (CallerError).
 
     ``name`` is 1..32 of ``a-z0-9-`` starting with a letter, ``title`` plain words (1..64
-    bytes of UTF-8). ``revocable`` says whether a presentation must prove that the
-    credential was not revoked.
+    bytes of UTF-8). ``revocable`` says whether lists stand on the ledger beside its keys: of
+    revoked credentials, one of which a presentation must prove not to be, or of items.
     """
 
     name: str
@@ -284,6 +286,15 @@ class Schema:
         from zkcredit.digests import schema_hash
 
         return schema_hash(self._encoded)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its keys sign the items of a list (:mod:`zkcredit.credentials.lists`)."""
+        return (
+            self.revocable
+            and [item.name for item in self.fields] == [LIST_ITEM]
+            and self.fields[0].type is not FieldType.ENUM
+        )
 
     @property
     def message_count(self) -> int:

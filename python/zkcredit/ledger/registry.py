@@ -101,8 +101,8 @@ class PublishedSchema:
 class CredentialKey:
     """A key (96 bytes) under which an issuer signs credentials of one schema.
 
-    ``index`` is the entry that opened it. ``epoch`` and ``list_hash`` are those of
-    its newest revocation list, 0 and empty before the first.
+    ``index`` is the entry that opened it. ``epoch`` and ``list_hash`` are those of its newest
+    revocation list (or signed list), 0 and empty before the first, ``list_index`` its entry.
     """
 
     number: int
@@ -111,6 +111,7 @@ class CredentialKey:
     closed: bool = False
     epoch: int = 0
     list_hash: bytes = b""
+    list_index: int = 0
 
 
 class Registry:
@@ -250,8 +251,9 @@ class Registry:
             case CredentialKeyStatement():
                 self._apply_credential_key(index, statement)
             case RevocationStatement():
-                self._change_key(statement, epoch=statement.epoch, list_hash=statement.list_hash)
-                self.attachments.add(statement.list_hash)
+                epoch, digest = statement.epoch, statement.list_hash
+                self._change_key(statement, epoch=epoch, list_hash=digest, list_index=index)
+                self.attachments.add(digest)
             case RecordsStatement(issuer_id, root):
                 self.records[issuer_id, root] = index
             case MembersStatement():

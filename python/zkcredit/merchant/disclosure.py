@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zkcredit.policies.disclosure import Disclosure
     from zkcredit.policies.policy import Policy
     from zkcredit.policies.presentation import Presentation
-    from zkcredit.policies.request import PresentationRequest
+    from zkcredit.policies.request import Asked, PresentationRequest
 
 
 class Inquiries:
@@ -70,6 +70,17 @@ class Inquiries:
             raise CallerError(f"sale {sale.number} asks for no presentation")
         return decode_message(self._find(sale.request).request, PresentationRequest)
 
+    def read(self, registry: Registry, data: bytes) -> Presentation:
+        """The answer in a file (:mod:`zkcredit.credentials.exchange`), not verified.
+
+        MalformedInput, Refused ``presentation`` if no request of this merchant asks for it.
+        """
+        from zkcredit.credentials.exchange import read_presentation
+
+        return read_presentation(
+            data, lambda wanted: self._asked(registry, self._find(wanted)).requirements
+        )
+
     def accept(self, registry: Registry, presentation: Presentation) -> Disclosure:
         """Verifies an answer and keeps what it discloses; the same bytes again change nothing.
 
@@ -77,11 +88,9 @@ class Inquiries:
         too late; StateConflict if the request was answered before.
         """
         from zkcredit._native import blake3_hash
-        from zkcredit.policies.request import PresentationRequest, own_request
         from zkcredit.policies.verify import verify
 
         inquiry = self._find(presentation.request)
-        request = decode_message(inquiry.request, PresentationRequest)
         answer = blake3_hash(encode_message(presentation))
         known = inquiry.disclosed
         if known is not None and inquiry.answer == answer:
@@ -89,8 +98,7 @@ class Inquiries:
         sale = self._sale(inquiry)
         if known is not None and (sale is None or sale.state in (PAID, SETTLED)):
             raise StateConflict("this request was answered before: make a new one")
-        asked = own_request(registry, request, self._clock())
-        found = verify(registry, asked, presentation)
+        found = verify(registry, self._asked(registry, inquiry), presentation)
         inquiry.answer, inquiry.disclosed = answer, found
         if sale is not None and sale.state == UNDISCLOSED:
             sale.state = self.paid_state(sale)
@@ -109,6 +117,12 @@ class Inquiries:
     def disclosed(self, sale: Sale) -> Disclosure | None:
         """What was disclosed for a sale; None before, and if nothing was asked for."""
         return self._find(sale.request).disclosed if sale.request else None
+
+    def _asked(self, registry: Registry, inquiry: Inquiry) -> Asked:
+        from zkcredit.policies.request import PresentationRequest, own_request
+
+        request = decode_message(inquiry.request, PresentationRequest)
+        return own_request(registry, request, self._clock())
 
     def _find(self, request_hash: bytes) -> Inquiry:
         for inquiry in self._state.inquiries:

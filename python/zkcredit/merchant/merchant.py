@@ -263,6 +263,11 @@ class Merchant:
         """What the buyer of a sale has to show and prove; CallerError if nothing."""
         return self._inquiries.request_of(self._sale(number))
 
+    def read_presentation(self, ledger: LedgerView, data: bytes) -> Presentation:
+        """The answer to one of the merchant's requests in a file, JSON or CBOR; not verified."""
+        self._on(ledger)
+        return self._inquiries.read(ledger.registry, data)
+
     def verify_presentation(self, ledger: LedgerView, presentation: Presentation) -> Disclosure:
         """Verifies the answer to one of the merchant's requests and keeps what it discloses.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zkcredit._native import Circuit
+from zkcredit.credentials.lists import list_bounds
 from zkcredit.errors import CallerError, Refused
 from zkcredit.policies.clauses import (
     EXPIRY_BITS,
@@ -26,7 +27,6 @@ from zkcredit.policies.clauses import (
     Relation,
     SetClause,
     SumClause,
-    list_bounds,
     to_scalar,
 )
 from zkcredit.policies.policy import Policy, VariableType

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from zkcredit.codec import GROUP_ORDER
-from zkcredit.credentials.schema import TEXT_SCALAR_BITS, FieldType
-from zkcredit.policies.policy import ListRule
+from zkcredit.credentials.schema import FieldType, Schema
 
 EXPIRY_BITS = 15
 """Width of the days until a credential expires: it can be shown if they are less than 89 years."""
@@ -118,14 +117,23 @@ class SetClause:
 
 @dataclass(frozen=True, slots=True)
 class ListClause:
-    """A field is, or is not, on a list that an issuer signed item by item or gap by gap."""
+    """A field is, or is not, on the list of this schema that ``issuer_id`` (32 bytes) signs.
+
+    ``list_name`` is for people to read, unlike that of any other list of this owner.
+    """
 
     number: int
     text: str
     field: FieldRef
-    type: FieldType
-    rule: ListRule
+    issuer_id: bytes
+    schema: Schema
+    list_name: str
     negated: bool
+
+    @property
+    def type(self) -> FieldType:
+        """Type of the items."""
+        return self.schema.fields[0].type
 
     @property
     def fields(self) -> tuple[FieldRef, ...]:
@@ -134,19 +142,3 @@ class ListClause:
 
 
 GroundClause = SumClause | SetClause | ListClause
-
-
-class ListBounds(NamedTuple):
-    """Ends of the gaps of a list: every item lies strictly between ``lowest`` and ``highest``."""
-
-    lowest: int
-    highest: int
-    bits: int
-    """Differences of item and ends, less one, lie in [0, 2^bits)."""
-
-
-def list_bounds(kind: FieldType) -> ListBounds:
-    """The ends of lists of this type of field."""
-    if kind is FieldType.TEXT:
-        return ListBounds(-1, 1 << TEXT_SCALAR_BITS, TEXT_SCALAR_BITS)
-    return ListBounds(-(1 << 63), 1 << 63, 64)

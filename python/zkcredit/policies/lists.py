@@ -1,147 +1,86 @@
-"""Signed lists: membership in sets too large for a circuit.
-
-The owner of a list is a registered issuer with a credential key for the schema
-:data:`LIST_SCHEMA`. It signs every item, or every gap between two items; a holder
-proves that its value is on the list, or is not, by possession of one such
-signature, and shows neither value nor signature. The holder takes the whole file:
-who asked for a single item would show it.
-"""
+"""The signed lists that clauses name, as they stand on the ledger now."""
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zkcredit import digests
-from zkcredit.codec import Reader, Writer
-from zkcredit.credentials.schema import Field, FieldType, Schema
-from zkcredit.errors import CallerError, MalformedInput
-from zkcredit.policies.clauses import list_bounds, to_scalar
-from zkcredit.policies.policy import ListRule
+from zkcredit.credentials.lists import ListPlace, SignedList
+from zkcredit.errors import CheckFailed, Refused
+from zkcredit.policies.clauses import ListClause
 
 if TYPE_CHECKING:
-    from zkcredit._native import IssuerKey
+    from collections.abc import Iterable
 
-LIST_SCHEMA = Schema("signed-list", "Signed list", False, (Field("item", "item", FieldType.TEXT),))
-"""The schema whose credential keys sign lists; nothing is issued under it."""
-LIST_MAX_BYTES = 64 << 20
-"""Longest file of a signed list."""
+    from zkcredit.ledger import LedgerView
+    from zkcredit.ledger.registry import CredentialKey, Registry
+    from zkcredit.policies.clauses import GroundClause
 
-_VERSION = 1
-_VALUE_BYTES = 32
-_SIGNATURE_BYTES = 80
+SMALL_LIST = 20
+"""Below so many items, to be on a list says nearly who one is."""
 
 
-@dataclass(frozen=True)
-class SignedList:
-    """A list as its owner hands it out.
+@dataclass(frozen=True, slots=True)
+class CurrentList:
+    """The newest version of a list and the day (UTC) on which the ledger took it in."""
 
-    ``signatures`` (80 bytes each) are those of the items in increasing order, or with
-    ``gaps`` of the intervals before, between and behind them, one more than items.
+    signed: SignedList
+    published: dt.date
+
+
+def list_key(registry: Registry, clause: ListClause) -> CredentialKey:
+    """The key, with version and hash, under which the list of a clause stands now.
+
+    That is the owner's newest key for it: two keys could have two lists at one time. Refused
+    ``no-list`` before the first version, ``key-closed``.
     """
-
-    ledger_id: bytes
-    rule: ListRule
-    type: FieldType
-    key_number: int
-    gaps: bool
-    items: tuple[int, ...]
-    signatures: tuple[bytes, ...] = field(repr=False)
-
-    @property
-    def header(self) -> bytes:
-        """The header under which the items or gaps are signed."""
-        return list_header(self.ledger_id, self.rule, self.type, gaps=self.gaps)
-
-    def messages_for(self, value: int) -> tuple[list[int], bytes] | None:
-        """The messages and the signature that show ``value`` on the list, or off it with gaps.
-
-        None if it is the other way round.
-        """
-        place = bisect.bisect_left(self.items, value)
-        found = place < len(self.items) and self.items[place] == value
-        if found == self.gaps:
-            return None
-        return _messages(self, place), self.signatures[place]
-
-    def encode(self) -> bytes:
-        """Canonical bytes of the file."""
-        writer = Writer().u8(_VERSION).fixed(self.ledger_id, 32).fixed(self.rule.issuer_id, 32)
-        writer.text8(self.rule.name).u32(self.rule.version).u8(self.type).u32(self.key_number)
-        writer.u8(self.gaps).u32(len(self.items))
-        for item in self.items:
-            writer.fixed(item.to_bytes(_VALUE_BYTES, "big", signed=True), _VALUE_BYTES)
-        for signature in self.signatures:
-            writer.fixed(signature, _SIGNATURE_BYTES)
-        return writer.finish()
-
-    @staticmethod
-    def decode(data: bytes) -> SignedList:
-        """The list of canonical bytes (at most 64 MiB); MalformedInput otherwise."""
-        if len(data) > LIST_MAX_BYTES:
-            raise MalformedInput(f"a signed list has at most {LIST_MAX_BYTES} bytes")
-        reader = Reader(data)
-        reader.version(_VERSION, "signed list")
-        ledger_id, issuer_id = reader.fixed(32), reader.fixed(32)
-        rule = ListRule(issuer_id, reader.text8(), reader.u32())
-        number, key_number, gaps, count = reader.u8(), reader.u32(), reader.u8(), reader.u32()
-        if number not in _TYPES or gaps > 1:
-            raise MalformedInput("a signed list has items of type text, integer, date or amount")
-        if reader.remaining != count * (_VALUE_BYTES + _SIGNATURE_BYTES) + gaps * _SIGNATURE_BYTES:
-            raise MalformedInput("a signed list has as many signatures as items or gaps")
-        items = tuple(
-            int.from_bytes(reader.fixed(_VALUE_BYTES), "big", signed=True) for _ in range(count)
-        )
-        signatures = tuple(reader.fixed(_SIGNATURE_BYTES) for _ in range(count + gaps))
-        _check_items(items, FieldType(number))
-        kind = FieldType(number)
-        return SignedList(ledger_id, rule, kind, key_number, bool(gaps), items, signatures)
+    place = clause.issuer_id, clause.schema.hash
+    number = registry.current_credential_key(*place)
+    key = registry.credential_key(*place, number) if number else None
+    if key is None or key.epoch == 0:
+        raise Refused("no-list", f"the owner of the list {clause.list_name!r} has published none")
+    if key.closed:
+        raise Refused("key-closed", "the key of a list was closed by its owner")
+    return key
 
 
-_TYPES = (FieldType.TEXT, FieldType.INTEGER, FieldType.DATE, FieldType.AMOUNT)
+def list_place(registry: Registry, clause: ListClause) -> ListPlace:
+    """Where the newest version of the list of a clause stands; refuses as :func:`list_key`."""
+    key = list_key(registry, clause)
+    return ListPlace(
+        registry.ledger_id, clause.issuer_id, clause.schema.hash, key.number, key.epoch
+    )
 
 
-def list_header(ledger_id: bytes, rule: ListRule, kind: FieldType, *, gaps: bool) -> bytes:
-    """The header of one list's signatures."""
-    return digests.list_header(ledger_id, rule.issuer_id, kind, rule.name, rule.version, gaps=gaps)
+def fetch_lists(ledger: LedgerView, clauses: Iterable[GroundClause]) -> dict[int, CurrentList]:
+    """The newest lists by the number of the clause that names them, read from the ledger.
 
-
-def sign_list(
-    key: IssuerKey,
-    ledger_id: bytes,
-    rule: ListRule,
-    kind: FieldType,
-    items: Iterable[int],
-    *,
-    key_number: int,
-    gaps: bool,
-) -> SignedList:
-    """A list of these integers (``Field.scalar`` of the values), item by item or gap by gap.
-
-    ``key`` is the owner's credential key ``key_number`` for :data:`LIST_SCHEMA`.
+    Refused as in :func:`list_key`, ``no-list`` also where the ledger lacks the file or it
+    says who is on the list and the clause asks who is not; CheckFailed for a file that is not
+    the one that the entry names; MalformedInput.
     """
-    if kind not in _TYPES:
-        raise CallerError("a signed list has items of type text, integer, date or amount")
-    ordered = tuple(sorted(set(items)))
-    _check_items(ordered, kind)
-    unsigned = SignedList(ledger_id, rule, kind, key_number, gaps, ordered, ())
-    places = range(len(ordered) + gaps)
-    wanted = [[to_scalar(x) for x in _messages(unsigned, place)] for place in places]
-    signatures = tuple(key.sign_messages(unsigned.header, wanted))
-    return SignedList(ledger_id, rule, kind, key_number, gaps, ordered, signatures)
+    return {
+        clause.number: _fetch(ledger, clause)
+        for clause in clauses
+        if isinstance(clause, ListClause)
+    }
 
 
-def _messages(signed: SignedList, place: int) -> list[int]:
-    if not signed.gaps:
-        return [signed.items[place]]
-    bounds = list_bounds(signed.type)
-    ends = [bounds.lowest, *signed.items[max(0, place - 1) : place + 1], bounds.highest]
-    return ends[1:3] if place else ends[:2]
+def _fetch(ledger: LedgerView, clause: ListClause) -> CurrentList:
+    from zkcredit._native import blake3_hash
+    from zkcredit.policies.request import date_of
 
-
-def _check_items(items: tuple[int, ...], kind: FieldType) -> None:
-    bounds = list_bounds(kind)
-    if any(a >= b for a, b in zip((bounds.lowest, *items), (*items, bounds.highest), strict=True)):
-        raise MalformedInput("the items of a list increase and fit their type")
+    key = list_key(ledger.registry, clause)
+    data = ledger.attachment(key.list_hash)
+    if data is None:
+        raise Refused("no-list", f"the ledger lacks the list {clause.list_name!r}: try again later")
+    if blake3_hash(data) != key.list_hash:
+        raise CheckFailed("the signed list is not the one that the ledger names")
+    signed = SignedList.decode(data)
+    if (signed.place, signed.type) != (list_place(ledger.registry, clause), clause.type):
+        raise CheckFailed("the signed list is of another owner, schema, key or version")
+    if signed.gaps != clause.negated:
+        proves = "not on it" if signed.gaps else "on it"
+        raise Refused("no-list", f"the list {clause.list_name!r} proves only who is {proves}")
+    return CurrentList(signed, date_of(ledger.entry(key.list_index).timestamp_ms))

@@ -75,11 +75,10 @@ class CredentialRule:
 
 @dataclass(frozen=True, slots=True)
 class ListRule:
-    """A signed list: the issuer (32 bytes) that signs it, the list's name and version."""
+    """A signed list: the issuer (32 bytes) that owns it, name or hash of the list's schema."""
 
     issuer_id: bytes
     name: str
-    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,6 @@ class _CredentialTable(msgspec.Struct, forbid_unknown_fields=True):
 
 class _ListTable(msgspec.Struct, forbid_unknown_fields=True):
     issuer: str
-    version: Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)]
     name: str = ""
 
 
@@ -234,7 +232,7 @@ def _issuers(alias: str, issuers: list[str]) -> tuple[bytes, ...]:
 def _list_rule(name: str, table: _ListTable) -> ListRule:
     chosen = table.name or name
     _check_text(f"list {name!r}", chosen)
-    return ListRule(_identifier(f"list {name!r}", table.issuer), chosen, table.version)
+    return ListRule(_identifier(f"list {name!r}", table.issuer), chosen)
 
 
 def _identifier(where: str, text: str) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,45 +20,50 @@ from zkcredit.policies.clauses import (
     ListClause,
     to_scalar,
 )
-from zkcredit.policies.lists import SignedList
+from zkcredit.policies.lists import CurrentList, fetch_lists, list_key, list_place
 from zkcredit.policies.presentation import (
     CredentialUse,
     Presentation,
     labels,
-    list_key,
     presentation_context,
     signing_keys,
 )
-from zkcredit.policies.request import Asked, PresentationRequest, check_date, read_request
+from zkcredit.policies.request import Asked, PresentationRequest, examine_request
 from zkcredit.policies.witness import Witness, clause_witness, credential_witness, scalars
 
 if TYPE_CHECKING:
     from zkcredit._native import Prover
     from zkcredit.credentials.held import HeldCredential
     from zkcredit.keys import WalletKeys
+    from zkcredit.ledger import LedgerView
     from zkcredit.ledger.registry import Registry
     from zkcredit.policies.binding import Bound
     from zkcredit.policies.circuit import Relations
+    from zkcredit.policies.memory import Memory
     from zkcredit.policies.resolve import Slot
 
 CHOICES_MAX = 256
 """Most combinations of credentials that are tried."""
+CLAUSE_FAILS = "clause-fails"
+"""The rule under which a holder is told that it does not satisfy a request."""
 
 
 @dataclass
 class Consent:
     """What one presentation would show; set :attr:`given` when the holder agrees.
 
-    ``learns`` and ``convinced`` are plain words; ``shown`` are the values that would be
-    revealed, by ``alias.field``.
+    ``learns``, ``convinced`` and ``warnings`` are plain words; ``shown`` are the values that
+    would be revealed, by ``alias.field``; ``lists`` are the signed lists by the number of
+    the clause.
     """
 
     asked: Asked = field(repr=False)
     chosen: dict[str, HeldCredential]
-    lists: dict[int, SignedList] = field(repr=False)
+    lists: dict[int, CurrentList] = field(repr=False)
     learns: list[str]
     convinced: list[str]
     shown: dict[str, str] = field(repr=False)
+    warnings: list[str] = field(default_factory=list)
     given: bool = False
 
     @property
@@ -68,48 +74,59 @@ class Consent:
         lines += [f"{name} will learn: {', '.join(self.learns) or 'nothing about you'}."]
         lines += [f"{name} will be convinced, without seeing it, that:"]
         lines += [f"  - {sentence}" for sentence in self.convinced]
+        lines += [f"Mind: {warning}." for warning in self.warnings]
         return "\n".join(lines)
 
 
 def plan(
-    registry: Registry,
+    ledger: LedgerView,
     request: PresentationRequest,
     holdings: Sequence[HeldCredential],
     now_ms: int,
-    lists: Iterable[SignedList] = (),
+    memory: Memory | None = None,
 ) -> Consent:
     """Which credentials answer the request and what they would show; proves nothing yet.
 
-    Refused as in :func:`~zkcredit.policies.request.read_request`, ``wrong-date``,
-    ``no-credential`` with what is wrong with those at hand, ``no-list``, ``bad-list`` for a
-    list that is not signed where it is needed, or ``clause-fails`` with the clause in
-    words: for the holder's eyes, not for the verifier's.
+    The lists that the request names are read from the ledger, whole. ``memory`` is what the
+    wallet remembers of earlier questions. Refused as in
+    :func:`~zkcredit.policies.request.examine_request` and
+    :func:`~zkcredit.policies.lists.fetch_lists`, ``no-credential`` with what is wrong with
+    those at hand, ``bad-list`` for a list that is not signed where it is needed, or
+    ``clause-fails`` with the clause in words: for the holder's eyes, not for the verifier's.
     """
-    asked = read_request(registry, request, now_ms)
-    check_date(asked, now_ms)
-    return plan_answer(registry, asked, holdings, lists)
+    asked = examine_request(ledger.registry, request, now_ms)
+    lists = fetch_lists(ledger, asked.requirements.clauses)
+    try:
+        consent = plan_answer(ledger.registry, asked, holdings, lists)
+    except Refused as error:
+        if memory is not None and error.rule == CLAUSE_FAILS:
+            memory.unanswered(asked)
+        raise
+    consent.warnings += words.small_lists(asked.requirements, lists)
+    if memory is not None:
+        consent.warnings += memory.warnings(asked)
+    return consent
 
 
 def plan_answer(
     registry: Registry,
     asked: Asked,
     holdings: Sequence[HeldCredential],
-    lists: Iterable[SignedList] = (),
+    lists: Mapping[int, CurrentList] = MappingProxyType({}),
 ) -> Consent:
-    """As :func:`plan`, for a request that has been read and checked."""
+    """As :func:`plan`, for a request that has been read and checked, with its lists."""
     requirements = asked.requirements
-    files = _find_lists(registry, asked, tuple(lists))
     candidates = [_candidates(registry, slot, holdings, asked) for slot in requirements.slots]
     names = registry.issuer_names(requirements.issuer_ids)
-    chosen = _choose(asked, candidates, files, names)
-    _check_lists(registry, asked, chosen, files)
-    convinced = list(words.convinced(requirements, names))
+    chosen = _choose(asked, candidates, lists, names)
+    _check_lists(registry, asked, chosen, lists)
+    convinced = list(words.convinced(requirements, names, lists))
     if asked.request.bound_to != "none":
         convinced.append(words.BOUND[asked.request.bound_to])
     return Consent(
         asked=asked,
         chosen=chosen,
-        lists=files,
+        lists=dict(lists),
         learns=[*words.learns(requirements, names), *_older_keys(registry, asked, chosen)],
         convinced=convinced,
         shown={str(ref): _shown(chosen, ref) for ref in requirements.reveal},
@@ -123,7 +140,8 @@ def present(
 
     ``bound`` opens the commitment that the request wants the presentation bound to. Refused
     ``other-party`` if it was made for somebody else than the verifier: purchases and openings
-    stand on the ledger, and anybody could ask whose they are. Refused ``other-purchase``.
+    stand on the ledger, and anybody could ask whose they are. Refused ``other-purchase``, and
+    ``old-list`` if a list has a newer version than the one that the holder agreed to.
     """
     from zkcredit._native import Prover
     from zkcredit.policies.circuit import build
@@ -132,10 +150,11 @@ def present(
         raise CallerError("the holder has not agreed: show consent.text and set consent.given")
     asked, requirements = consent.asked, consent.asked.requirements
     _check_bound(asked, bound)
+    _check_versions(registry, consent)
     values = _values(consent.chosen)
     revealed = {ref: values[ref] for ref in requirements.reveal}
     relations = build(requirements, revealed, 2 + len(bound.rest) if bound else 0)
-    draft = _draft(consent, relations, bound)
+    draft = _draft(consent, bound)
     witness, signatures = _witness(consent, relations, keys, bound)
     prover = Prover(
         relations.circuit,
@@ -148,7 +167,7 @@ def present(
     return _proved(registry, draft, prover, keys)
 
 
-def _draft(consent: Consent, relations: Relations, bound: Bound | None) -> Presentation:
+def _draft(consent: Consent, bound: Bound | None) -> Presentation:
     """The presentation before its points and its proof are known."""
     uses = []
     for slot in consent.asked.requirements.slots:
@@ -161,12 +180,10 @@ def _draft(consent: Consent, relations: Relations, bound: Bound | None) -> Prese
                 epoch=held.gap.epoch if slot.schema.revocable and held.gap else 0,
             )
         )
-    named = [clause.number for clause in relations.inside if isinstance(clause, ListClause)]
     return Presentation(
         ledger_id=consent.asked.request.ledger_id,
         request=consent.asked.hash,
         credentials=uses,
-        list_keys=[consent.lists[number].key_number for number in named],
         revealed=list(consent.shown.values()),
         pseudonym=b"",
         bound=b"",
@@ -180,10 +197,11 @@ def _witness(
 ) -> tuple[Witness, list[bytes]]:
     requirements, values = consent.asked.requirements, _values(consent.chosen)
     revealed = frozenset(requirements.reveal)
+    lists = {number: found.signed for number, found in consent.lists.items()}
     witness, signatures = credential_witness(requirements, consent.chosen, revealed, keys)
     witness["owner"] = keys.owner
     for clause in relations.inside:
-        own, signed = clause_witness(clause, values, consent.lists)
+        own, signed = clause_witness(clause, values, lists)
         witness |= own
         signatures += signed
     if bound is not None:
@@ -210,6 +228,12 @@ def _check_bound(asked: Asked, bound: Bound | None) -> None:
         raise CallerError(f"the request wants a presentation bound to: {request.bound_to}")
     if bound is None:
         return
+    if not bound.party_id:
+        raise Refused(
+            "other-party",
+            "this wallet was restored and does not know whose invoice the purchase paid: take "
+            "the invoice in (`wallet import INVOICE`), then answer",
+        )
     if bound.party_id != request.verifier_id:
         raise Refused(
             "other-party",
@@ -221,25 +245,6 @@ def _check_bound(asked: Asked, bound: Bound | None) -> None:
 
 
 # -- choosing ----------------------------------------------------------------------------------
-
-
-def _find_lists(
-    registry: Registry, asked: Asked, files: Sequence[SignedList]
-) -> dict[int, SignedList]:
-    """The signed list of each clause that names one."""
-    found = {}
-    for clause in asked.requirements.clauses:
-        if not isinstance(clause, ListClause):
-            continue
-        wanted = (registry.ledger_id, clause.rule, clause.type, clause.negated)
-        fitting = [x for x in files if (x.ledger_id, x.rule, x.type, x.gaps) == wanted]
-        if not fitting:
-            rule = clause.rule
-            raise Refused(
-                "no-list", f"fetch version {rule.version} of the signed list {rule.name!r} first"
-            )
-        found[clause.number] = fitting[0]
-    return found
 
 
 def _candidates(
@@ -281,11 +286,19 @@ def _problem(registry: Registry, held: HeldCredential, today: dt.date) -> str | 
     return None
 
 
+def _check_versions(registry: Registry, consent: Consent) -> None:
+    for clause in consent.asked.requirements.clauses:
+        if not isinstance(clause, ListClause):
+            continue
+        if consent.lists[clause.number].signed.place != list_place(registry, clause):
+            raise Refused("old-list", f"there is a newer list {clause.list_name!r}: ask again")
+
+
 def _check_lists(
     registry: Registry,
     asked: Asked,
     chosen: Mapping[str, HeldCredential],
-    lists: Mapping[int, SignedList],
+    lists: Mapping[int, CurrentList],
 ) -> None:
     """Refused ``bad-list`` unless what a list says of these credentials is signed.
 
@@ -297,17 +310,17 @@ def _check_lists(
     for clause in asked.requirements.clauses:
         if not isinstance(clause, ListClause):
             continue
-        signed = lists[clause.number]
+        signed = lists[clause.number].signed
         found = signed.messages_for(values[clause.field])
         assert found is not None, "chosen so that every clause holds"
         messages, signature = found
-        key = list_key(registry, clause, signed.key_number)
+        key = list_key(registry, clause)
         try:
-            verify_messages(key, signed.header, [to_scalar(x) for x in messages], signature)
+            verify_messages(key.bbs_key, signed.header, [to_scalar(x) for x in messages], signature)
         except (ProofRefused, MalformedInput):
             raise Refused(
                 "bad-list",
-                f"the list {signed.rule.name!r} has a wrong signature where your value stands: "
+                f"the list {clause.list_name!r} has a wrong signature where your value stands: "
                 "do not use it, and tell who relies on it",
             ) from None
 
@@ -326,7 +339,7 @@ def _older_keys(
 def _choose(
     asked: Asked,
     candidates: Sequence[Sequence[HeldCredential]],
-    lists: Mapping[int, SignedList],
+    lists: Mapping[int, CurrentList],
     names: Mapping[bytes, str],
 ) -> dict[str, HeldCredential]:
     """The first combination that satisfies every clause; ``names`` are those of issuers."""
@@ -339,17 +352,17 @@ def _choose(
             return chosen
         failed = failed or broken
     assert failed is not None, "there is at least one combination"
-    phrase = words.phrase(asked.requirements, failed, names)
-    raise Refused("clause-fails", f"clause {failed.number} does not hold: {phrase}")
+    phrase = words.phrase(asked.requirements, failed, names, lists)
+    raise Refused(CLAUSE_FAILS, f"clause {failed.number} does not hold: {phrase}")
 
 
 def _broken(
-    asked: Asked, values: Mapping[FieldRef, int], lists: Mapping[int, SignedList]
+    asked: Asked, values: Mapping[FieldRef, int], lists: Mapping[int, CurrentList]
 ) -> Iterator[GroundClause]:
     """The clauses that these values do not satisfy."""
     for clause in asked.requirements.clauses:
         if isinstance(clause, ListClause):
-            holds = lists[clause.number].messages_for(values[clause.field]) is not None
+            holds = lists[clause.number].signed.messages_for(values[clause.field]) is not None
         else:
             holds = clause.holds(values)
         if not holds:

@@ -16,7 +16,7 @@ from zkcredit.codec import Writer
 from zkcredit.errors import MalformedInput, Refused
 from zkcredit.messages import Hex32, HexBytes, Message, Period, prepare_types
 from zkcredit.policies.clauses import FieldRef, ListClause
-from zkcredit.policies.lists import LIST_SCHEMA, list_header
+from zkcredit.policies.lists import list_key, list_place
 from zkcredit.policies.resolve import Requirements
 
 if TYPE_CHECKING:
@@ -44,15 +44,14 @@ class CredentialUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Presentation(Message, frozen=True, kw_only=True, tag="zkcredit/presentation/1"):
     """Holder → verifier: the answer to the request of hash ``request``.
 
-    ``credentials`` and ``revealed`` are in the order of the policy, ``list_keys`` in that of
-    the clauses that name signed lists. ``pseudonym`` and ``bound`` are points (48 bytes) or
-    empty; ``bound_terms`` is the terms hash of the token behind ``bound``, or empty.
+    ``credentials`` and ``revealed`` are in the order of the policy. ``pseudonym`` and ``bound``
+    are points (48 bytes) or empty; ``bound_terms`` is the terms hash of the token behind
+    ``bound``, or empty.
     """
 
     ledger_id: Hex32
     request: Hex32
     credentials: list[CredentialUse]
-    list_keys: list[Period]
     revealed: list[Annotated[str, msgspec.Meta(max_length=MAX_REVEALED_BYTES)]]
     pseudonym: HexBytes
     bound: HexBytes
@@ -69,9 +68,6 @@ def presentation_context(presentation: Presentation) -> bytes:
     for use in presentation.credentials:
         writer.fixed(use.issuer_id, 32).fixed(use.schema_hash, 32)
         writer.u32(use.key_number).u32(use.epoch)
-    writer.u8(len(presentation.list_keys))
-    for number in presentation.list_keys:
-        writer.u32(number)
     writer.u8(len(presentation.revealed))
     for text in presentation.revealed:
         writer.var16(text.encode())
@@ -142,7 +138,7 @@ def labels(asked: Asked) -> Mapping[str, bytes]:
 def signing_keys(
     registry: Registry, asked: Asked, relations: Relations, presentation: Presentation
 ) -> list[tuple[bytes, bytes]]:
-    """(key, header) of each signature of the circuit in order.
+    """(key, header) of each signature of the circuit in order; of lists those that stand now.
 
     Refused unless each credential's issuer is trusted, its schema the policy's, its key open
     and its epoch the newest.
@@ -165,26 +161,15 @@ def signing_keys(
             keys.append((key.bbs_key, digests.gap_header(*place, use.epoch)))
         elif use.epoch:
             raise MalformedInput(f"{slot.alias} cannot be revoked and has no epoch")
-    return keys + _list_keys(registry, relations, presentation)
+    return keys + _list_keys(registry, relations)
 
 
-def _list_keys(
-    registry: Registry, relations: Relations, presentation: Presentation
-) -> list[tuple[bytes, bytes]]:
-    clauses = [clause for clause in relations.inside if isinstance(clause, ListClause)]
-    if len(presentation.list_keys) != len(clauses):
-        raise MalformedInput("other lists are used than asked for")
-    keys = []
-    for clause, number in zip(clauses, presentation.list_keys, strict=True):
-        key = list_key(registry, clause, number)
-        header = list_header(registry.ledger_id, clause.rule, clause.type, gaps=clause.negated)
-        keys.append((key, header))
-    return keys
-
-
-def list_key(registry: Registry, clause: ListClause, number: int) -> bytes:
-    """The key (96 bytes) under which a list is signed; Refused if it is not on the ledger."""
-    key = registry.credential_key(clause.rule.issuer_id, LIST_SCHEMA.hash, number)
-    if key.closed:
-        raise Refused("key-closed", "the key of a list was closed by its issuer")
-    return key.bbs_key
+def _list_keys(registry: Registry, relations: Relations) -> list[tuple[bytes, bytes]]:
+    return [
+        (
+            list_key(registry, clause).bbs_key,
+            digests.list_header(*list_place(registry, clause), gaps=clause.negated),
+        )
+        for clause in relations.inside
+        if isinstance(clause, ListClause)
+    ]

@@ -40,6 +40,10 @@ CLOCK_SKEW = dt.timedelta(days=1)
 """How far the date of a request may be from the holder's own date."""
 
 _DAY_MS = 86_400_000
+VALID_MAX_MS = _DAY_MS
+"""How long a request holds at most: whoever asks for a day's answer asks again the next day."""
+_CLOCKS_MS = 600_000
+"""How far the clocks of verifier and holder may be apart for that."""
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 
 
@@ -102,7 +106,8 @@ def make_request(
 ) -> PresentationRequest:
     """A signed request with a fresh nonce; Refused if the policy makes no sense on the ledger.
 
-    It can be answered for as long as the policy says, and at least until ``least_until_ms``.
+    It can be answered for as long as the policy says, and at least until ``least_until_ms``,
+    but never for more than a day (CallerError): no wallet would answer.
 
     ``key`` is the BLS key with which the verifier (merchant or issuer) is registered.
     """
@@ -110,6 +115,8 @@ def make_request(
 
     if not _names_invoice(bound_to, invoice_hash):
         raise CallerError(_ABOUT_INVOICE)
+    if least_until_ms > now_ms + VALID_MAX_MS:
+        raise CallerError("a request can be answered for a day at most")
     chosen = dict(variables or {})
     today = date_of(now_ms)
     check_size(resolve(policy, registry, today, chosen))
@@ -170,13 +177,22 @@ def _check_time(request: PresentationRequest, now_ms: int) -> None:
         raise Refused("expired", "the request has expired: ask for a new one")
 
 
-def check_date(asked: Asked, now_ms: int) -> None:
-    """Refused ``wrong-date`` if the request's date is not the holder's, give or take a day.
+def examine_request(registry: Registry, request: PresentationRequest, now_ms: int) -> Asked:
+    """The request as its holder takes it: read, and neither of another day nor long-lived.
 
-    A verifier that chose the date could find out a birth date by asking again and again.
+    Refused as in :func:`read_request`, and ``valid-too-long`` or ``wrong-date``: a verifier that
+    chose the date could find out a birth date by asking again and again.
     """
+    asked = read_request(registry, request, now_ms)
+    if request.valid_until_ms > now_ms + VALID_MAX_MS + _CLOCKS_MS:
+        raise Refused(
+            "valid-too-long",
+            "the request could be answered for more than 24 hours: ask for a new one that holds "
+            "for a day at most",
+        )
     if abs(date_of(now_ms) - asked.requirements.today) > CLOCK_SKEW:
         raise Refused("wrong-date", f"the request means the day {asked.requirements.today}")
+    return asked
 
 
 def find_verifier(registry: Registry, verifier_id: bytes) -> Party:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zkcredit.credentials.builtin import BUILTIN
 from zkcredit.credentials.schema import Field, FieldType
@@ -35,7 +35,7 @@ from zkcredit.policies.language import (
     Name,
     Term,
 )
-from zkcredit.policies.policy import OWNER, CredentialRule, Policy, VariableType
+from zkcredit.policies.policy import OWNER, CredentialRule, ListRule, Policy, VariableType
 
 if TYPE_CHECKING:
     from zkcredit.credentials.schema import Schema
@@ -95,16 +95,16 @@ def resolve(
 ) -> Requirements:
     """The requirements of a policy; ``variables`` are written like literals of the language.
 
-    Refused: ``unknown-schema``, ``unknown-field``, ``unknown-issuer``, or ``bad-policy`` for
-    types that do not agree and values that do not fit.
+    Refused: ``unknown-schema``, ``unknown-field``, ``unknown-issuer``, ``unknown-list``, or
+    ``bad-policy`` for types that do not agree and values that do not fit.
     """
     if set(variables) != set(policy.variables):
         wanted = ", ".join(sorted(policy.variables)) or "none"
         raise Refused("bad-policy", f"the variables to give are: {wanted}")
     slots = tuple(_slot(rule, registry) for rule in policy.credentials.values())
-    for rule in policy.lists.values():
-        registry.issuer(rule.issuer_id)
-    scope = _Scope(policy, {slot.alias: slot.schema for slot in slots}, today, variables)
+    lists = {name: _list(rule, registry) for name, rule in policy.lists.items()}
+    schemas = {slot.alias: slot.schema for slot in slots}
+    scope = _Scope(policy, schemas, lists, today, variables)
     reveal = [scope.field(name) for name in policy.reveal]
     if len(set(reveal)) != len(reveal):
         raise Refused("bad-policy", "a field is to be revealed twice")
@@ -141,6 +141,25 @@ def _slot(rule: CredentialRule, registry: Registry) -> Slot:
     return Slot(rule.alias, find_schema(rule.schema, rule.issuers, registry), rule.issuers)
 
 
+class _List(NamedTuple):
+    """A signed list: its owner, its schema, and a name that the owner's other lists lack."""
+
+    owner: bytes
+    schema: Schema
+    shown: str
+
+
+def _list(rule: ListRule, registry: Registry) -> _List:
+    registry.issuer(rule.issuer_id)
+    schema = find_schema(rule.name, (rule.issuer_id,), registry)
+    published = registry.schema(schema.hash)
+    if not schema.is_list or published.issuer_id != rule.issuer_id:
+        raise Refused("unknown-list", f"{rule.name!r} is no signed list of this issuer")
+    alike = [x for x in registry.find_schema(schema.name) if x.issuer_id == rule.issuer_id]
+    shown = schema.name if len(alike) == 1 else f"{schema.name} {schema.hash.hex()[:16]}"
+    return _List(rule.issuer_id, schema, shown)
+
+
 def _pseudonym_field(scope: _Scope, reveal: list[FieldRef]) -> FieldRef | None:
     source = scope.policy.pseudonym_from
     if source == OWNER:
@@ -162,11 +181,13 @@ class _Scope:
         self,
         policy: Policy,
         schemas: dict[str, Schema],
+        lists: dict[str, _List],
         today: dt.date,
         variables: Mapping[str, str],
     ) -> None:
         self.policy = policy
         self.schemas = schemas
+        self.lists = lists
         self.today = today
         self.variables = variables
 
@@ -215,10 +236,10 @@ def _membership(scope: _Scope, number: int, clause: Membership) -> GroundClause:
     ref = scope.field(clause.name)
     field = scope.type(ref)
     if isinstance(clause.members, str) and clause.members in scope.policy.lists:
-        if field.type is FieldType.ENUM:
-            raise MalformedInput("an enum is compared with a set, not with a signed list")
-        rule = scope.policy.lists[clause.members]
-        return ListClause(number, clause.text, ref, field.type, rule, clause.negated)
+        owner, schema, shown = scope.lists[clause.members]
+        if _kind(field) != _kind(schema.fields[0]):
+            raise MalformedInput(f"{field.name} and the items of {shown!r} are of different kinds")
+        return ListClause(number, clause.text, ref, owner, schema, shown, clause.negated)
     if isinstance(clause.members, str):
         texts = scope.policy.sets[clause.members]
     else:

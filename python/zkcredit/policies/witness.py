@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from zkcredit.codec import GROUP_ORDER
+from zkcredit.credentials.lists import list_bounds
 from zkcredit.errors import Refused
 from zkcredit.policies.circuit import LIMB_BITS, limb_name
 from zkcredit.policies.clauses import (
@@ -15,15 +16,14 @@ from zkcredit.policies.clauses import (
     Relation,
     SetClause,
     SumClause,
-    list_bounds,
     to_scalar,
 )
 
 if TYPE_CHECKING:
     from zkcredit._native import Scalar
     from zkcredit.credentials.held import HeldCredential
+    from zkcredit.credentials.lists import SignedList
     from zkcredit.keys import WalletKeys
-    from zkcredit.policies.lists import SignedList
     from zkcredit.policies.resolve import Requirements
 
 Witness: TypeAlias = "dict[str, Scalar | list[Scalar]]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from zkcredit.credentials.schema import Field, FieldType
 from zkcredit.money import format_number
@@ -16,6 +17,7 @@ from zkcredit.policies.clauses import (
     SumClause,
 )
 from zkcredit.policies.language import Comparison, Literal, LiteralKind, Name, Term
+from zkcredit.policies.lists import SMALL_LIST, CurrentList
 from zkcredit.policies.resolve import Requirements
 
 _BIRTH_DATE = "birth_date"
@@ -44,17 +46,29 @@ def learns(requirements: Requirements, issuers: Mapping[bytes, str]) -> list[str
     return found
 
 
-def convinced(requirements: Requirements, issuers: Mapping[bytes, str]) -> Iterator[str]:
-    """What will be proved without being shown, one sentence each; ``issuers`` gives names."""
+def convinced(
+    requirements: Requirements,
+    issuers: Mapping[bytes, str],
+    lists: Mapping[int, CurrentList] = MappingProxyType({}),
+) -> Iterator[str]:
+    """What will be proved without being shown, one sentence each.
+
+    ``issuers`` gives names, ``lists`` the lists at hand by the number of the clause.
+    """
     for slot in requirements.slots:
         trusted = " or ".join(_issuer(issuers, issuer) for issuer in slot.issuers)
         still = "not expired and not revoked" if slot.schema.revocable else "not expired"
         yield f"you hold a credential {slot.schema.title!r} of {trusted}, {still}"
     for clause in requirements.clauses:
-        yield phrase(requirements, clause, issuers)
+        yield phrase(requirements, clause, issuers, lists)
 
 
-def phrase(requirements: Requirements, clause: GroundClause, issuers: Mapping[bytes, str]) -> str:
+def phrase(
+    requirements: Requirements,
+    clause: GroundClause,
+    issuers: Mapping[bytes, str],
+    lists: Mapping[int, CurrentList] = MappingProxyType({}),
+) -> str:
     """One clause: ``your date of birth is on or before 2007-11-22 (…)``.
 
     Texts that the verifier chose stand in quotes: they cannot pass for the wallet's words.
@@ -67,16 +81,46 @@ def phrase(requirements: Requirements, clause: GroundClause, issuers: Mapping[by
             return f"{_title(requirements, clause.field)} {verb} {items}"
         case ListClause():
             verb = "is not on" if clause.negated else "is on"
-            rule = clause.rule
-            return (
-                f"{_title(requirements, clause.field)} {verb} the list {rule.name!r} "
-                f"of {_issuer(issuers, rule.issuer_id)} (version {rule.version})"
-            )
+            owner, current = _issuer(issuers, clause.issuer_id), lists.get(clause.number)
+            known = "" if current is None else f" ({_version(current)})"
+            title = _title(requirements, clause.field)
+            return f"{title} {verb} the list {clause.list_name!r} of {owner}{known}"
         case SumClause():
             kind = requirements.fields[clause.fields[0]].type
             if kind in (FieldType.TEXT, FieldType.ENUM):
                 return _same_texts(requirements, clause)
             return _sum(requirements, clause) + _age(requirements, clause)
+
+
+def small_lists(requirements: Requirements, lists: Mapping[int, CurrentList]) -> Iterator[str]:
+    """What to be on a short list tells; not to be on it tells less."""
+    for clause in requirements.clauses:
+        if not isinstance(clause, ListClause) or clause.negated:
+            continue
+        count = len(lists[clause.number].signed.items)
+        if count == 1:
+            yield f"the list {clause.list_name!r} has one item: being on it says who you are"
+        elif count < SMALL_LIST:
+            yield (
+                f"the list {clause.list_name!r} has {count} items only: being on it says nearly "
+                "who you are"
+            )
+
+
+def asked_again(
+    requirements: Requirements,
+    ref: FieldRef,
+    verifier: str,
+    count: int,
+    known: tuple[int, int] | None,
+) -> str:
+    """That a verifier asks for the ``count``-th time, and what the answers come to."""
+    said = f"this is question {count} of {verifier} about {_title(requirements, ref)}"
+    if known is None:
+        return said
+    field = requirements.fields[ref]
+    low, high = (_constant(field, end, alone=True) for end in known)
+    return f"{said}: with this answer it knows that it lies from {low} to {high}"
 
 
 def older_key(title: str, issuer: str, number: int) -> str:
@@ -85,6 +129,12 @@ def older_key(title: str, issuer: str, number: int) -> str:
         f"that your credential {title!r} is from the time of {issuer}'s older key {number}, "
         "which fewer people may have"
     )
+
+
+def _version(current: CurrentList) -> str:
+    count, place = len(current.signed.items), current.signed.place
+    items = "1 item" if count == 1 else f"{count:,} items"
+    return f"{items}, version {place.version} of {current.published}"
 
 
 def _issuer(issuers: Mapping[bytes, str], issuer_id: bytes) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zkcredit.errors import CallerError, Refused
 from zkcredit.policies.binding import Bound, bind_request
+from zkcredit.policies.memory import Memory
 from zkcredit.policies.present import Consent, plan, present
 from zkcredit.wallet.binding import bind_open, bind_purchase
 
@@ -14,25 +15,26 @@ if TYPE_CHECKING:
     from zkcredit.credentials.held import Slot
     from zkcredit.keys import WalletKeys
     from zkcredit.ledger import LedgerView
-    from zkcredit.policies.lists import SignedList
     from zkcredit.policies.presentation import Presentation
     from zkcredit.policies.request import PresentationRequest
     from zkcredit.wallet.state import Line, WalletState
 
 
 class Presenter:
-    """Plans and proves presentations; nothing is stored, and nothing is proved unasked."""
+    """Plans and proves presentations; nothing is proved unasked.
+
+    What verifiers were told is remembered in the state: keep it before the answer leaves.
+    """
 
     def __init__(self, state: WalletState, keys: WalletKeys, clock: Callable[[], int]) -> None:
         self._state = state
         self._keys = keys
         self._clock = clock
+        self._memory = Memory(state.told)
 
-    def plan(
-        self, ledger: LedgerView, request: PresentationRequest, lists: Iterable[SignedList] = ()
-    ) -> Consent:
+    def plan(self, ledger: LedgerView, request: PresentationRequest) -> Consent:
         """What answering would show, in words: see :func:`zkcredit.policies.present.plan`."""
-        return plan(ledger.registry, request, self._state.credentials, self._clock(), lists)
+        return plan(ledger, request, self._state.credentials, self._clock(), self._memory)
 
     def present(
         self,
@@ -48,7 +50,9 @@ class Presenter:
         about the opening of a line wants ``line``, one about a credential request its ``slot``.
         """
         bound = self._bound(ledger, consent, line, slot)
-        return present(ledger.registry, consent, self._keys, bound)
+        shown = present(ledger.registry, consent, self._keys, bound)
+        self._memory.answered(consent.asked)
+        return shown
 
     def _bound(
         self, ledger: LedgerView, consent: Consent, line: int | None, slot: Slot | None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from zkcredit.messages import BillingDocument, Invoice, decode_message, signing_digest
 from zkcredit.records.book import RecordBook, RecordRow, row_of
 from zkcredit.records.disclosure import receipt
@@ -40,8 +42,19 @@ class WalletRecords(RecordBook):
         return made
 
     def add_receipt(self, ledger: LedgerView, invoice: Invoice) -> RecordRow:
-        """Keeps the receipt of a paid invoice, from its file: after a restore, for example."""
-        return self.add(ledger, receipt(ledger, invoice))
+        """Keeps the receipt of a paid invoice, from its file: after a restore, for example.
+
+        A restored wallet learns from it whom the purchase paid, so that it can answer that
+        merchant about it.
+        """
+        row = self.add(ledger, receipt(ledger, invoice))
+        digest, history = signing_digest(invoice), self._wallet.history
+        for place, step in enumerate(history):
+            if step.invoice_hash == digest and not step.merchant_id:
+                paid = msgspec.structs.replace(step, merchant_id=invoice.merchant_id)
+                history[place] = paid
+                self._finish()
+        return row
 
     def erase(self, number: int) -> None:
         """As :meth:`RecordBook.erase`; a bill also leaves the line's documents."""

@@ -1,7 +1,8 @@
 """What a wallet remembers, and its bytes inside the vault.
 
 Lines and history can be found again on the ledger with :attr:`WalletState.phrase`;
-they are kept so that no step needs a scan. The keys of records are here only.
+they are kept so that no step needs a scan. Credentials, the keys of records and what
+verifiers were told are here only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from zkcredit.credentials.held import HeldCredential
 from zkcredit.entries import Kind
 from zkcredit.errors import MalformedInput, Refused
 from zkcredit.messages import prepare_types
+from zkcredit.policies.memory import Told
 from zkcredit.records.state import RecordsState
 from zkcredit.state import Secretive
 
@@ -173,6 +175,7 @@ class WalletState(Secretive, kw_only=True):
     history: list[HistoryRow] = msgspec.field(default_factory=list)
     credentials: list[HeldCredential] = msgspec.field(default_factory=list)
     records: RecordsState = msgspec.field(default_factory=RecordsState)
+    told: list[Told] = msgspec.field(default_factory=list)
 
 
 prepare_types(WalletState)
