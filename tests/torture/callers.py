@@ -19,7 +19,8 @@ from ledgerkit import World, tag
 
 from zkcredit import digests
 from zkcredit.entries import Statement, Submission
-from zkcredit.errors import MalformedInput
+from zkcredit.errors import MalformedInput, ZkCreditError
+from zkcredit.ledger.note import Checkpoint, VerifierKey
 from zkcredit.service import wire
 from zkcredit.service.problems import KINDS, Problem
 
@@ -48,14 +49,18 @@ class Request:
 class Caller(threading.Thread):
     """Submits to the services at ``urls`` until ``stop`` is set; then finishes its request."""
 
-    def __init__(self, urls: Sequence[str], name: str, world: World) -> None:
+    def __init__(
+        self, urls: Sequence[str], name: str, world: World, log_keys: Sequence[VerifierKey]
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.urls = urls
+        self.heads: list[Checkpoint] = []
         self.stop = threading.Event()
         self.answered: list[Request] = []
         self.losses: list[str] = []
         self.repeated = 0
         self._world = world
+        self._log_keys = log_keys
         self._chance = random.Random(name)
         self._http = httpx.Client(timeout=_TIMEOUT_S)
 
@@ -71,6 +76,8 @@ class Caller(threading.Thread):
                 self.answered.append(request)
                 if self._chance.random() < 0.4:
                     self._repeat(self._chance.choice(self.answered))
+                if number == 1 or self._chance.random() < 0.3:
+                    self._look()
                 if self._chance.random() < 0.1:
                     self._reuse(self._chance.choice(self.answered))
 
@@ -138,6 +145,18 @@ class Caller(threading.Thread):
         self.repeated += 1
         if again != request.results:
             self.losses.append(f"{request.key}: answered {request.results}, later {again}")
+
+    def _look(self) -> None:
+        """Notes the signed head that a service shows, if one shows any."""
+        try:
+            answer = self._http.get(self._chance.choice(self.urls) + "/checkpoint")
+        except httpx.HTTPError:
+            return
+        if answer.status_code == 200:
+            try:
+                self.heads.append(Checkpoint.open(answer.text, *self._log_keys))
+            except ZkCreditError as error:
+                self.losses.append(f"{answer.text}: {error}")
 
     def _reuse(self, request: Request) -> None:
         """The key of an accepted statement, with another one."""

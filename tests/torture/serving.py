@@ -96,8 +96,9 @@ def calling(services: Sequence[Service], folder: Path) -> Iterator[list[Caller]]
     """Callers of all services; they have their answers at the end, if there is a service."""
     with Operator.open(folder / "ledger", read_only=True) as ledger:
         world = Borrowed(ledger, Clock(time.time_ns() // 1_000_000 + 10**9))
+        keys = ledger.verifier_keys
     urls = [service.url for service in services]
-    found = [Caller(urls, f"c{number}", world) for number in range(CALLERS)]
+    found = [Caller(urls, f"c{number}", world, keys) for number in range(CALLERS)]
     for caller in found:
         caller.start()
     try:
@@ -122,7 +123,7 @@ class Serving:
         def disturb(services: Sequence[Service], number: int) -> None:
             if number == 0:
                 self._second(services[0])
-            time.sleep(self._chance.random())
+            time.sleep(0.3 + self._chance.random())
             self.tally.faults["service: SIGKILL at a random time"] += services[0].kill()
 
         with stubbed():
@@ -208,6 +209,7 @@ class Serving:
                 disturb(services, number)
                 for service in services:
                     service.start()
+            time.sleep(0.3)  # all goes on
             lost = _finish(services, callers)
         self.tally.rounds[name] += 1
         self.tally.losses += [f"{place}: {loss}" for loss in lost + self._lost(place, callers)]
@@ -233,6 +235,10 @@ class Serving:
                     own = statement.commitment
                     if winners.setdefault(statement.nullifier, own) != own:
                         lost.append(f"{request.key}: a token was spent twice")
+            for head in (head for caller in callers for head in caller.heads):
+                self.tally.checked["heads seen over HTTP"] += 1
+                if head.size > ledger.size or ledger.root(head.size) != head.root:
+                    lost.append(f"the head of {head.size} entries is not of this log")
             published = StaticSource(place / "ledger" / PUBLISHED)
             report = audit(published, ledger_id=ledger.ledger_id)
             if report.size != ledger.size:

@@ -71,6 +71,7 @@ def test_a_service_is_killed_under_load(tmp_path: Path) -> None:
     nothing_lost(serving)
     assert serving.tally.checked["answered over HTTP"]
     assert serving.tally.checked["requests repeated"]
+    assert serving.tally.checked["heads seen over HTTP"]
 
 
 @pytest.mark.timeout(240)
