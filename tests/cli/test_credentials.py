@@ -81,7 +81,7 @@ def test_for_people(licensed: World) -> None:
     assert ADULT in licensed.do("office", *OFFICE, "show", handle(licensed)).out
     assert "ready" in licensed.do("ann", *WALLET, "show").out
     assert ADULT in licensed.do("ann", *WALLET, "show", "1").out
-    assert "1 credentials can be shown" in licensed.do("ann", *WALLET, "refresh").out
+    assert "1 credential can be shown" in licensed.do("ann", *WALLET, "refresh").out
     assert "issuer" in licensed.do("nobody", *OFFICE, "verify", "ann-id.json").out
     assert "at least 18 years old" in licensed.do("shop", "merchant", "policy", "check",
                                                   "wine.toml").out  # fmt: skip

@@ -106,7 +106,7 @@ def test_the_preview_names_what_everybody_learns(opened: World) -> None:
     assert shown.code == 1
     for text in ("12.50 TWD to Corner Shop", "487.50 TWD afterwards", "Who learns what", "Bank:"):
         assert text in shown.err
-    assert "Warning: At most" in shown.err
+    assert "at most 1; below 50" in shown.err
     size = opened.size()
     paid = opened.run("ann", "wallet", "pay", "invoice.json", stdin=b"y\n")
     assert (paid.code, opened.size()) == (0, size + 1)

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from zkcredit.cli.output import Output
+from zkcredit.cli.output import Output, counted
 
 COLUMNS = ("entry", "amount", "label", "")
 ROWS = [(17, "123456.78 TWD", "coffee beans, whole and roasted", "new"), (2, "0.50 TWD", "茶", "")]
@@ -55,3 +55,9 @@ def test_a_row_that_nobody_reads_is_a_broken_pipe(monkeypatch: pytest.MonkeyPatc
         Output(as_json=False).table(COLUMNS, ROWS)
     with pytest.raises(BrokenPipeError):
         closed.close()
+
+
+def test_counted() -> None:
+    assert counted(1, "entry") == "1 entry"
+    assert counted(0, "entry") == "0 entries"
+    assert counted(2, "claim") == "2 claims"

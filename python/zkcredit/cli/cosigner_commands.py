@@ -12,7 +12,7 @@ import click
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session, uninterrupted
 from zkcredit.cli.files import output_option, read_genesis_file, write_bytes
-from zkcredit.cli.output import describe_error, plain, progress, utc
+from zkcredit.cli.output import counted, describe_error, plain, progress, utc
 from zkcredit.cli.params import INTERVAL_S, PORT
 from zkcredit.clock import system_clock
 from zkcredit.errors import ZkCreditError
@@ -128,7 +128,7 @@ def show(session: Session) -> None:
         [
             ("cosigner", found["cosigner"]),
             ("ledger", mirror.ledger_id.hex()),
-            ("verified", f"{size} entries"),
+            ("verified", counted(size, "entry")),
             ("root", root.hex()),
             ("rules signed at", heads["rules"]),
             ("witnessed at", heads["witness"]),
@@ -167,7 +167,7 @@ def _voids(voids: list[Void]) -> list[dict[str, Any]]:
 
 def _print_voids(session: Session, voids: list[Void]) -> None:
     if voids:
-        session.output.line(f"{len(voids)} entries are void:")
+        session.output.line(f"Void: {counted(len(voids), 'entry')}.")
         for void in voids[:_VOIDS_SHOWN]:
             session.output.line(f"  {void}")
         if len(voids) > _VOIDS_SHOWN:
@@ -211,7 +211,8 @@ def once(session: Session, place: str, target: str | None) -> None:
 def _print_followed(session: Session, followed: Followed) -> None:
     keys = ", ".join(followed.signed)
     session.output.line(
-        f"{followed.entries} new entries; signed at {followed.head.size} entries by {keys}."
+        f"New: {counted(followed.entries, 'entry')}. "
+        f"Signed at {counted(followed.head.size, 'entry')} by {keys}."
     )
     _print_voids(session, followed.voids)
 

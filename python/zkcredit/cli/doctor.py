@@ -17,6 +17,7 @@ import click
 from zkcredit import __version__
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
+from zkcredit.cli.output import counted
 from zkcredit.errors import CallerError, ZkCreditError
 
 Mark = Literal["ok", "warning", "failed"]
@@ -163,5 +164,5 @@ def _ledger(session: Session) -> Finding:
             return "warning", f"its last entry is {(last_ms - now_ms) // 1000} s in the future"
         owed = len(ledger.owed(now_ms))
         if owed:
-            return "warning", f"{size} entries; {owed} replies of lenders are overdue"
-        return "ok", f"{size} entries, id {ledger.ledger_id.hex()[:16]}…"
+            return "warning", f"{counted(size, 'entry')}; overdue replies of lenders: {owed}"
+        return "ok", f"{counted(size, 'entry')}, id {ledger.ledger_id.hex()[:16]}…"

@@ -13,6 +13,7 @@ from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.credential_desk import find_issuer, find_schema
 from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.output import counted
 from zkcredit.cli.params import COUNT, Whole
 from zkcredit.errors import ProofRefused, Refused
 
@@ -187,7 +188,7 @@ def refresh(session: Session) -> None:
     }
     if session.output.data(found):
         return
-    session.output.line(f"{len(report.current)} credentials can be shown.")
+    session.output.line(f"{counted(len(report.current), 'credential')} can be shown.")
     for number in report.revoked:
         session.output.line(f"Credential {number} was revoked by its issuer.")
     for number in report.missing:

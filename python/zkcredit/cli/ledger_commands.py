@@ -14,7 +14,7 @@ from zkcredit.cli.files import (
     read_text,
     write_bytes,
 )
-from zkcredit.cli.output import progress, utc
+from zkcredit.cli.output import counted, progress, utc
 from zkcredit.cli.params import INDEX
 from zkcredit.cli.trust import finality_json, finality_of, tell
 from zkcredit.clock import system_clock
@@ -199,7 +199,12 @@ def _show_head(session: Session, ledger: AnyLedger) -> None:
             ("root", ledger.root().hex()),
             ("last entry", utc(last_ms)),
             ("overdue replies", len(owed)),
-            ("final", "none" if finality.policy is None else f"the first {finality.size} entries"),
+            (
+                "final",
+                "none"
+                if finality.policy is None
+                else f"the first {counted(finality.size, 'entry')}",
+            ),
         ]
     )
     if terms:
@@ -266,7 +271,9 @@ def publish(session: Session, folder: str, retire: int | None) -> None:
         retired = 0 if retire is None else log.retire_evidence(retire)
     found = {"folder": folder, "size": head.size, "root": head.root, "retired": retired}
     if not session.output.data(found):
-        session.output.line(f"Published {head.size} entries in {folder}. Root {head.root.hex()}.")
+        session.output.line(
+            f"Published {counted(head.size, 'entry')} in {folder}. Root {head.root.hex()}."
+        )
         if retired:
             session.output.line(f"{retired} bundles of evidence removed.")
 
@@ -285,7 +292,9 @@ def verify(session: Session, pinned: str | None) -> None:
     found = {"size": size, "root": root, "checkpoints": sizes, "ok": True}
     if not session.output.data(found):
         vouched = ", ".join(str(s) for s in sizes) or "none"
-        session.output.line(f"{size} entries hold together. Root {root.hex()}.")
+        session.output.line(
+            f"The log of {counted(size, 'entry')} holds together. Root {root.hex()}."
+        )
         session.output.line(f"Checkpoints at these sizes were met: {vouched}.")
 
 
@@ -354,7 +363,9 @@ def fsck(session: Session, folder: str | None) -> None:
         for difference in report.differences:
             session.output.line(str(difference))
         verdict = "all as the entries say" if report.ok else _differences(report.counts)
-        session.output.line(f"{report.size} entries, root {report.root.hex()}: {verdict}.")
+        session.output.line(
+            f"{counted(report.size, 'entry')}, root {report.root.hex()}: {verdict}."
+        )
         if report.attachments_missing:
             session.output.note(f"{report.attachments_missing} attachments have not arrived yet.")
     if not report.ok:

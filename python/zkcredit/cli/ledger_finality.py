@@ -16,7 +16,7 @@ from zkcredit.cli.files import (
     write_bytes,
 )
 from zkcredit.cli.ledger_commands import group
-from zkcredit.cli.output import utc
+from zkcredit.cli.output import counted, utc
 from zkcredit.cli.params import COUNT, INDEX
 from zkcredit.cli.trust import NOT_FINAL, finality_of, pinned_policy, voids_possible, warnings_of
 from zkcredit.errors import CallerError
@@ -102,7 +102,7 @@ def check_receipt(
     if session.output.data(found):
         return
     text = f"Entry {proof.index} ({found['kind']}, {utc(entry.timestamp_ms)}) is on the log"
-    session.output.line(f"{text} {head.origin}, signed at {head.size} entries.")
+    session.output.line(f"{text} {head.origin}, signed at {counted(head.size, 'entry')}.")
     if policy is not None and finality.verdict is not None:
         _print_verdict(session, policy, finality.verdict)
     else:
@@ -242,7 +242,7 @@ def cosign(
     }
     if target == "-" or session.output.data(found):
         return
-    session.output.line(f"Checkpoint of {found['size']} entries.")
+    session.output.line(f"Checkpoint of {counted(collected.verdict.head.size, 'entry')}.")
     _print_verdict(session, policy, collected.verdict)
     for name, reason in collected.failures.items():
         session.output.note(f"{name}: {reason}")

@@ -13,7 +13,7 @@ import click
 from zkcredit.cli.base import Group
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message, write_messages
-from zkcredit.cli.output import progress, utc
+from zkcredit.cli.output import counted, progress, utc
 from zkcredit.cli.params import COUNT, DURATION, HEX, MONEY, find_terms
 from zkcredit.cli.policy_files import VARIABLE, read_policy, read_variables
 from zkcredit.cli.trust import (
@@ -348,7 +348,7 @@ def settle(session: Session, reference: str, force: bool, target: str) -> None:
             entry: Any = ledger.entry(opening.entry_index).statement
             lender = registry.issuer(entry.issuer_id).name
             amount = show_money(opening.sum_minor, entry.asset)
-            lines.append(f"{len(entry.claims)} claims, {amount}, at {lender}")
+            lines.append(f"{counted(len(entry.claims), 'claim')}, {amount}, at {lender}")
     if not openings:
         if not session.output.data({"files": [], "messages": []}):
             session.output.note("There is nothing to settle.")

@@ -32,6 +32,13 @@ def utc(timestamp_ms: int | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 entry``, ``2 entries``; ``noun`` is the singular."""
+    if number != 1:
+        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number} {noun}"
+
+
 def plain(value: Any) -> Any:
     """Ready for JSON: bytes as hexadecimal, tuples as lists, dataclasses by their fields."""
     if isinstance(value, bytes):

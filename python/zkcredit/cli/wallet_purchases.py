@@ -9,6 +9,7 @@ import click
 from zkcredit.cli.consent import YES, agree, check_answerable
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, write_message
+from zkcredit.cli.output import counted
 from zkcredit.cli.params import INDEX
 from zkcredit.cli.wallet_desk import LINE, Desk, group, open_wallet
 
@@ -73,7 +74,9 @@ def _say(desk: Desk, request: PurchasesRequest, line: int, entries: Sequence[int
     registry, out = desk.ledger.registry, desk.session.output
     words = learns(registry, request, system_clock())
     name = registry.shown_name(find_verifier(registry, request.verifier_id))
-    out.note(f"{name} asks about periods {request.first_period} to {request.last_period}.")
+    first, last = request.first_period, request.last_period
+    periods = f"period {first}" if first == last else f"periods {first} to {last}"
+    out.note(f"{name} asks about {periods}.")
     for item in words:
         out.note(f"{name} will learn {item}.")
     terms = registry.published(request.terms_hash).terms
@@ -87,4 +90,4 @@ def _say(desk: Desk, request: PurchasesRequest, line: int, entries: Sequence[int
     for row in rows:
         out.note(f"  entry {row.index}: {terms.format(row.amount_minor)}, {row.label}")
     total = terms.format(sum(row.amount_minor for row in rows))
-    out.note(f"That is {len(rows)} purchases over {total} together.")
+    out.note(f"That is {counted(len(rows), 'purchase')} over {total} together.")

@@ -153,8 +153,8 @@ def warnings(ledger: LedgerView, line: Line) -> list[str]:
     size = crowd(ledger, line.terms_hash, period)
     if size < CROWD_WARNING:
         found.append(
-            f"At most {size} lines share this lender, these terms and this period (an upper "
-            f"bound; below {CROWD_WARNING} a purchase is hidden among few)."
+            f"Lines that share this lender, these terms and this period: at most {size}; "
+            f"below {CROWD_WARNING} a purchase is hidden among few."
         )
     if line.statement_period == period - 1 > 0:
         billed = ledger.count(Kind.STATEMENT, line.terms_hash, period - 1)
