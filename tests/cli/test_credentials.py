@@ -257,6 +257,8 @@ def test_a_list_of_ones_own(licensed: World) -> None:
     assert refused(licensed, 3, "office", *publish)["rule"] == "unknown-schema"
     for _ in range(2):
         licensed.do("office", *OFFICE, "schema", "publish", "stolen.toml")
+    shown = licensed.do("nobody", *OFFICE, "schema", "show", "stolen-documents").out
+    assert "a signed list" in shown
     found = keys(licensed, "name schema_hash version items prove", "office", *publish)
     assert (found["version"], found["items"], found["prove"]) == (1, 2, "absence")
     size = licensed.size()

@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 from credentialkit import Scene
-from issuerkit import Office
+from issuerkit import Office, new_issuer
 from kit import DAY_MS, refused
 
 from zkcredit.credentials.builtin import IDENTITY
-from zkcredit.credentials.lists import ListPlace, SignedList, list_schema
+from zkcredit.credentials.lists import (
+    LIST_MAX_BYTES,
+    LIST_MAX_ITEMS,
+    ListPlace,
+    SignedList,
+    list_schema,
+)
 from zkcredit.credentials.schema import Field, FieldType, Schema
 from zkcredit.errors import CallerError, MalformedInput, StoreError
+from zkcredit.ledger.attachments import ATTACHMENT_MAX_BYTES
 from zkcredit.policies.present import Consent, plan
 
 DOCUMENT = IDENTITY.field("document_hash")
@@ -263,6 +270,19 @@ def test_interrupted_before_the_file_was_there(
     assert signed.items == tuple(sorted(map(DOCUMENT.scalar, again)))
 
 
+def test_a_list_is_its_publishers(office: Office) -> None:
+    other = new_issuer(office, "Other")
+    other.open_key(office.ledger, NUMBERS.hash)
+    with pytest.raises(CallerError, match="another issuer"):
+        other.publish_list(office.ledger, NUMBERS.hash, ["a"], gaps=True)
+
+
+def test_the_longest_list_fits_beside_the_ledger() -> None:
+    assert LIST_MAX_BYTES == ATTACHMENT_MAX_BYTES
+    largest = 111 + 112 * LIST_MAX_ITEMS + 80
+    assert largest <= LIST_MAX_BYTES < largest + 112
+
+
 def test_what_is_not_published(office: Office) -> None:
     issuer, ledger = office.issuer, office.ledger
     size = ledger.size
@@ -276,6 +296,11 @@ def test_what_is_not_published(office: Office) -> None:
     request = office.book("holder").request(ledger, issuer.issuer_id, NUMBERS.hash)
     with pytest.raises(CallerError, match="list"):
         issuer.issue(ledger, request, {"item": "a"}, dt.date(2030, 1, 1))
+    assert ledger.size == size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zkcredit.credentials.lists.LIST_MAX_ITEMS", 2)
+        with pytest.raises(CallerError, match="at most 2 items"):
+            issuer.publish_list(ledger, NUMBERS.hash, ["a", "b", "c"], gaps=True)
     assert ledger.size == size
     issuer.close_key(ledger, NUMBERS.hash, 1)
     with refused("key-closed"):

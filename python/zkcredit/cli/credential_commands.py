@@ -138,6 +138,8 @@ def _show_schema(session: Session, which: str) -> None:
         return
     found = item.schema
     revocable = "yes" if found.revocable else "no: credentials expire"
+    if found.is_list:
+        revocable = "no credentials: a signed list"
     session.output.fields(
         [("schema", found.name), ("hash", item.hash.hex()), ("revocable", revocable)]
     )

@@ -284,13 +284,16 @@ class CredentialIssuer(Issuer):
         Everybody proves against the newest version. With ``gaps`` holders prove that they are
         not on it, else that they are. The same items again change nothing, except that a
         file that an interrupted call left out is attached. CallerError for a schema that is
-        no list and for items that do not fit it; Refused ``unknown-credential-key``,
-        ``key-closed``.
+        no list or another issuer's, and for items that do not fit it or are too many;
+        Refused ``unknown-credential-key``, ``key-closed``.
         """
         from zkcredit._native import blake3_hash
 
         issuer_id = self._desk.on(ledger)
-        schema = ledger.registry.schema(schema_hash).schema
+        found = ledger.registry.schema(schema_hash)
+        schema = found.schema
+        if found.issuer_id != issuer_id:
+            raise CallerError(f"another issuer has published {schema.name!r}: the list is theirs")
         if not schema.is_list:
             raise CallerError(f"{schema.name!r} is no list: it needs one field, 'item', revocable")
         scalars = tuple(sorted({schema.fields[0].scalar(item) for item in items}))

@@ -32,7 +32,7 @@ from zkcredit.credentials.schema import (
     FieldType,
     Schema,
 )
-from zkcredit.errors import MalformedInput
+from zkcredit.errors import CallerError, MalformedInput
 
 if TYPE_CHECKING:
     from zkcredit._native import IssuerKey
@@ -43,6 +43,11 @@ LIST_MAX_BYTES = 64 << 20
 _VERSION = 1
 _VALUE_BYTES = 32
 _SIGNATURE_BYTES = 80
+_HEAD_BYTES = 111
+LIST_MAX_ITEMS = (LIST_MAX_BYTES - _HEAD_BYTES - _SIGNATURE_BYTES) // (
+    _VALUE_BYTES + _SIGNATURE_BYTES
+)
+"""Most items of a list."""
 _TYPES = (FieldType.TEXT, FieldType.INTEGER, FieldType.DATE, FieldType.AMOUNT)
 
 
@@ -107,8 +112,11 @@ class SignedList:
         """Signs a list of these integers (:meth:`Field.scalar` of the values).
 
         ``key`` is the owner's credential key that ``place`` names. The same bytes every time.
+        CallerError beyond :data:`LIST_MAX_ITEMS`.
         """
         ordered = tuple(sorted(set(items)))
+        if len(ordered) > LIST_MAX_ITEMS:
+            raise CallerError(f"a list has at most {LIST_MAX_ITEMS:,} items")
         _check_items(ordered, kind)
         unsigned = SignedList(place, kind, gaps, ordered, ())
         wanted = [
