@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import edits
 import pytest
 import targets
 
@@ -36,3 +37,13 @@ def test_damaged_seeds(name: str) -> None:
                 case _:
                     data[at:at] = data[at : at + chance.randrange(1, 9)]
             targets.run(name, bytes(data))
+
+
+@pytest.mark.parametrize("name", edits.CODECS)
+def test_edited_seeds(name: str) -> None:
+    chance = random.Random(name)
+    whole = [path.read_bytes() for path in seeds(name)]
+    tried = [edits.edited(name, chance.choice(whole), chance) for _ in range(400)]
+    decoded = [targets.run(name, data) for data in tried if data is not None]
+    assert len(decoded) > 300
+    assert {True, False} == set(decoded)
