@@ -100,26 +100,36 @@ def sign(key: _native.IssuerKey, header: bytes, messages: list[int]) -> bytes:
     return key.sign_commitments([item])[0][1]
 
 
-def make(circuit: str, *, name: str = "", **parameters: int) -> Case:
-    """An accepted case of a circuit at these sizes."""
+def blank(circuit: str, *, name: str = "", **parameters: int) -> tuple[Case, Any, Any]:
+    """A case of a circuit at these sizes without points and proof, its witness, its tokens.
+
+    Tokens are pairs of signature and messages, one for each signature of the circuit.
+    """
     fixed = circuit in ("settle", "request")
     sizes = parameters if fixed else {"K": 1, "M": 0, "bits": 32} | parameters
     name = name or f"{circuit} {' '.join(f'{k}={v}' for k, v in sorted(sizes.items()))}".strip()
     ledger_id, context = data32("ledger"), data32("context", name)
-    witness, publics, labels, keys, signatures = _witness(circuit, sizes, name)
+    witness, publics, labels, keys, tokens = _witness(circuit, sizes, name)
+    points = {item.point: b"" for item in load(circuit, sizes).commitments}
+    case = Case(
+        name, circuit, sizes, ledger_id, context, tuple(keys), labels, wide(publics), points
+    )
+    return case, witness, tokens
+
+
+def make(circuit: str, *, name: str = "", **parameters: int) -> Case:
+    """An accepted case of a circuit at these sizes, proved by the extension."""
+    case, witness, tokens = blank(circuit, name=name, **parameters)
     prover = _native.Prover(
-        _native.builtin_circuit(circuit, sizes),
-        keys=keys,
-        signatures=signatures,
-        labels=labels,
-        publics=wide(publics),
+        _native.builtin_circuit(circuit, case.parameters),
+        keys=case.keys,
+        signatures=[signature for signature, _ in tokens],
+        labels=case.labels,
+        publics=case.publics,
         witness=wide(witness),
     )
-    proof = prover.prove(ledger_id, context, SEED)
-    return Case(
-        name, circuit, sizes, ledger_id, context, tuple(keys), labels,
-        wide(publics), prover.points, proof,
-    )  # fmt: skip
+    proof = prover.prove(case.ledger_id, case.context, SEED)
+    return replace(case, points=prover.points, proof=proof)
 
 
 def _witness(circuit: str, sizes: Mapping[str, int], name: str) -> tuple[Any, ...]:
@@ -158,5 +168,5 @@ def _witness(circuit: str, sizes: Mapping[str, int], name: str) -> tuple[Any, ..
     if circuit == "statement":
         labels["value"] = b"value of " + name.encode()
         witness |= {"rho_due": secret("rho_due"), "due_next": [*due[1:], 0]}
-    signatures = [sign(key, header, old)]
-    return witness, {"nullifier": old[2]}, labels, [(key.public_key, header)], signatures
+    tokens = [(sign(key, header, old), old)]
+    return witness, {"nullifier": old[2]}, labels, [(key.public_key, header)], tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,9 @@ from zkcredit.errors import CallerError, CheckFailed, StateConflict
 
 if TYPE_CHECKING:
     from zkcredit.auditor import AuditReport, Source
+    from zkcredit.ledger.operator import Operator
+    from zkcredit.reference import Folder, Published
+    from zkcredit.reference.source import Row
 
 
 @click.command(
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     cls=Command,
     example="$ zkcredit --ledger ./ledger audit --checkpoint monday.checkpoint\n"
     "$ zkcredit audit --totals bank-totals.json --totals shop-totals.json\n"
-    "$ zkcredit audit --reference --sample 20",
+    "$ zkcredit audit --reference --sample 20 --published /srv/www/ledger",
 )
 @click.option("--checkpoint", metavar="FILE", help="A signed checkpoint kept from an earlier day.")
 @click.option(
@@ -71,9 +75,9 @@ def audit_command(
     code with the first. It reads no totals.
     """
     if reference:
-        if totals or published:
-            raise CallerError("--reference reads a ledger folder and no totals: leave them out")
-        _reference_audit(session, checkpoint, genesis, sample)
+        if totals:
+            raise CallerError("--reference reads no totals: leave them out")
+        _reference_audit(session, checkpoint, genesis, published, sample)
         return
     if sample is not None:
         raise CallerError("--sample goes with --reference: without it everything is verified")
@@ -103,42 +107,105 @@ def audit_command(
 @contextlib.contextmanager
 def _source(session: Session, published: str | None) -> Iterator[Source]:
     """The ledger of the session, or the static files of one."""
-    if published is None:
-        place = session.ledger_place()
-        published = place if isinstance(place, str) else None
-    if published is None:
+    place = _published_place(session, published)
+    if place is None:
         with session.ledger(read_only=True) as ledger:
             yield ledger
         return
     from zkcredit.ledger.static import StaticSource
 
-    source = StaticSource(published)
-    known = session.profile.ledger_id
-    if known not in (None, source.ledger_id):
-        raise StateConflict("this profile belongs to another ledger: use another --profile")
+    source = StaticSource(place)
+    _check_known(session, source.ledger_id)
     yield source
 
 
+def _published_place(session: Session, published: str | None) -> str | None:
+    """Where static files are to be read: the option, or the ledger's own address."""
+    if published is not None:
+        return published
+    place = session.ledger_place()
+    return place if isinstance(place, str) else None
+
+
+def _check_known(session: Session, ledger_id: bytes) -> None:
+    if session.profile.ledger_id not in (None, ledger_id):
+        raise StateConflict("this profile belongs to another ledger: use another --profile")
+
+
+class _Rows:
+    """Bytes of a ledger that the reference cannot open itself: one in PostgreSQL.
+
+    Only the transport is shared; the bytes are decoded by the reference.
+    """
+
+    def __init__(self, ledger: Operator) -> None:
+        self._ledger = ledger
+        self.genesis = ledger.genesis.encode()
+        self.ledger_id = ledger.ledger_id
+        self.checkpoint = ledger.published_checkpoint  # before the size: the log only grows
+        self.size = ledger.size
+        self.root = ledger.root(self.size)
+
+    def rows(self) -> Iterator[Row]:
+        """Everything stored, in the order of entries."""
+        for _, entry, evidence, memo, reply in self._ledger.records(0, self.size):
+            yield entry, evidence, memo, reply
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash beside the log, if it is there."""
+        return self._ledger.attachment(digest)
+
+
+@contextlib.contextmanager
+def _reference_source(
+    session: Session, published: str | None
+) -> Iterator[Folder | Published | _Rows]:
+    """The same places as :func:`_source`, as the reference reads them."""
+    from zkcredit.reference import Folder, Published
+
+    place = _published_place(session, published)
+    if place is not None:
+        from zkcredit.ledger.static import open_place
+
+        yield Published(open_place(place))
+        return
+    from zkcredit.ledger import folder
+
+    path = session.ledger_folder()
+    if isinstance(folder.database(path), Path):
+        yield Folder(path)
+        return
+    from zkcredit.ledger.operator import Operator
+
+    with Operator.open(path, read_only=True) as ledger:
+        yield _Rows(ledger)
+
+
 def _reference_audit(
-    session: Session, checkpoint: str | None, genesis: str | None, sample: int | None
+    session: Session,
+    checkpoint: str | None,
+    genesis: str | None,
+    published: str | None,
+    sample: int | None,
 ) -> None:
     from dataclasses import asdict
 
-    from zkcredit.reference import Folder, audit
+    from zkcredit.reference import audit
 
     profile, out = session.profile, session.output
-    known, folder = profile.ledger_id, Folder(session.ledger_folder())
-    if known not in (None, folder.ledger_id):
-        raise StateConflict("this profile belongs to another ledger: use another --profile")
-    with progress("verifying") as update:
-        report = audit(
-            folder,
-            sample=sample,
-            genesis=None if genesis is None else read_genesis_file(genesis).encode(),
-            checkpoint=None if checkpoint is None else read_text(checkpoint),
-            seen=None if known is None else (profile.size, profile.root),
-            progress=update,
-        )
+    with _reference_source(session, published) as source:
+        _check_known(session, source.ledger_id)
+        # Files that --published names may lag behind what was seen of the ledger.
+        seen = None if profile.ledger_id is None else (profile.size, profile.root)
+        with progress("verifying") as update:
+            report = audit(
+                source,
+                sample=sample,
+                genesis=None if genesis is None else read_genesis_file(genesis).encode(),
+                checkpoint=None if checkpoint is None else read_text(checkpoint),
+                seen=seen if published is None else None,
+                progress=update,
+            )
     fields = asdict(report) | {"entries_verified": report.entries_verified}
     if out.data({"ok": True, **fields}):
         return

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from zkcredit.reference.auditing import Report, audit
     from zkcredit.reference.circuit import Circuit, compile_circuit, load
     from zkcredit.reference.engine import Statement, verify
-    from zkcredit.reference.source import Folder, Memory, Source
+    from zkcredit.reference.source import Folder, Memory, Published, Source
 
 _PLACES = {
     "Circuit": "circuit",
     "Folder": "source",
     "Memory": "source",
+    "Published": "source",
     "Report": "auditing",
     "Source": "source",
     "Statement": "engine",
@@ -36,6 +37,7 @@ __all__ = [
     "Circuit",
     "Folder",
     "Memory",
+    "Published",
     "Report",
     "Source",
     "Statement",

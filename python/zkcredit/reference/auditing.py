@@ -5,19 +5,22 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zkcredit.errors import CallerError, CheckFailed, MalformedInput, Refused
-from zkcredit.reference.evidence import verify_evidence, verify_reply
+from zkcredit.reference.evidence import verify_reply
 from zkcredit.reference.hashing import plain_hash
-from zkcredit.reference.merkle import Tree, read_checkpoint
-from zkcredit.reference.records import MEMO_BYTES, Entry, Genesis, Step, hashed
+from zkcredit.reference.judging import Judge, Void
+from zkcredit.reference.merkle import Tree
+from zkcredit.reference.notes import read_checkpoint
+from zkcredit.reference.records import Entry, Genesis, Step
 from zkcredit.reference.replay import Ledger
 from zkcredit.reference.source import Folder, Row, Source
 
 Progress = Callable[[int, int], None]
+_VOIDS_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ def audit(
     root, seen before) what it must continue. ``progress`` is
     called with (entries verified, entries to verify).
 
-    Raises CheckFailed for what does not hold, MalformedInput for input that is
-    no ledger, StoreError for files that cannot be read.
+    Raises CheckFailed for what does not hold (``void`` at the end, with all entries
+    that break a rule), MalformedInput for input that is no ledger, StoreError for
+    files that cannot be read.
     """
     if sample is not None and sample < 0:
         raise CallerError("a sample cannot be negative")
@@ -95,32 +99,24 @@ class _Audit:
     tree: Tree = field(default_factory=Tree)
     kinds: Counter[str] = field(default_factory=Counter)
     verified: Counter[str] = field(default_factory=Counter)
+    voids: list[Void] = field(default_factory=list)
     unanswered: int = 0
+    done: int = 0
 
     def run(self) -> Report:
         start = time.perf_counter()
         genesis = Genesis.decode(self.source.genesis)
-        self.ledger, self.operator_key = Ledger(genesis.ledger_id), genesis.operator_key
+        self.ledger = Ledger(genesis.ledger_id)
+        self.judge = Judge(self.ledger, genesis.operator_key)
         notes = [
-            None if note is None else read_checkpoint(note, genesis.origin, genesis.log_key)
+            None if note is None else read_checkpoint(note, genesis)
             for note in (self.source.checkpoint, self.pinned)
         ]
         heads = [(note.size, note.root) for note in notes if note is not None]
         if self.seen is not None:
             heads.append(self.seen)
-        roots = {0: self.tree.root()}
-        wanted = {size for size, _ in heads}
-        for index, row in enumerate(self.source.rows()):
-            try:
-                self._entry(index, row)
-            except (MalformedInput, Refused) as error:
-                raise CheckFailed(f"entry {index}: {error}") from error
-            if index + 1 in wanted:
-                roots[index + 1] = self.tree.root()
-        self._compare_heads()
-        for size, root in heads:
-            if roots.get(size) != root:
-                raise CheckFailed(f"the log does not continue what was seen at {size} entries")
+        self._read(heads)
+        self._refuse_voids()
         published, pinned = (None if note is None else note.size for note in notes)
         return Report(
             ledger_id=genesis.ledger_id,
@@ -136,6 +132,59 @@ class _Audit:
             wall_s=time.perf_counter() - start,
         )
 
+    def _read(self, heads: Sequence[tuple[int, bytes]]) -> None:
+        """Reads every entry, and compares the tree with the heads on the way."""
+        roots = {0: self.tree.root()}
+        wanted = {size for size, _ in heads}
+        for index, row in enumerate(self.source.rows()):
+            self._entry(index, row)
+            if index + 1 in wanted:
+                roots[index + 1] = self.tree.root()
+        if self.tree.size != self.source.size:
+            raise CheckFailed(f"the log has {self.tree.size} entries, not {self.source.size}")
+        if self.source.root is not None and self.source.root != self.tree.root():
+            raise CheckFailed("the root in the database is not that of its entries")
+        for size, root in heads:
+            if roots.get(size) != root:
+                raise CheckFailed(f"the log does not continue what was seen at {size} entries")
+
+    def _entry(self, index: int, row: Row) -> None:
+        data, evidence, memo, reply = row
+        self.tree.append(data)
+        prove = index in self.chosen
+        found = self.judge.judge(index, data, evidence, memo, prove=prove)
+        if isinstance(found, Void):
+            self.voids.append(found)
+        else:
+            self.kinds[found.kind] += 1
+            self._reply(index, found, reply)
+        if not prove:
+            return
+        self.done += 1
+        if not isinstance(found, Void):
+            self.verified[found.kind] += 1
+        if self.progress is not None:
+            self.progress(self.done, len(self.chosen))
+
+    def _reply(self, index: int, entry: Entry, reply: bytes | None) -> None:
+        """Counts a reply that is owed, and verifies one that is there."""
+        is_step = isinstance(entry.content, Step)
+        if reply is None:
+            self.unanswered += is_step
+        elif not is_step:
+            raise CheckFailed(f"entry {index}: nobody replies to a {entry.kind}")
+        elif index in self.chosen:
+            try:
+                verify_reply(self.ledger, entry, reply)
+            except (MalformedInput, Refused) as error:
+                raise CheckFailed(f"the reply to entry {index}: {error}") from error
+
+    def _refuse_voids(self) -> None:
+        if self.voids:
+            listed = "; ".join(map(str, self.voids[:_VOIDS_LISTED]))
+            more = "" if len(self.voids) <= _VOIDS_LISTED else "; …"
+            raise CheckFailed(f"{len(self.voids)} entries are void: {listed}{more}", check="void")
+
     def _check_attachments(self) -> int:
         """Compares the files beside the log with their hashes; counts the missing ones."""
         missing = 0
@@ -146,38 +195,3 @@ class _Audit:
             elif plain_hash(data) != digest:
                 raise CheckFailed(f"attachment {digest.hex()} is not what the log names")
         return missing
-
-    def _compare_heads(self) -> None:
-        if self.tree.size != self.source.size:
-            raise CheckFailed(f"the log has {self.tree.size} entries, not {self.source.size}")
-        if self.source.root is not None and self.source.root != self.tree.root():
-            raise CheckFailed("the root in the database is not that of its entries")
-
-    def _entry(self, index: int, row: Row) -> None:
-        data, evidence, memo, reply = row
-        self.tree.append(data)
-        entry = Entry.decode(data)
-        self.kinds[entry.kind] += 1
-        if evidence is None or memo is None:
-            raise Refused("bad-proof", "the evidence is missing")
-        is_step = isinstance(entry.content, Step)
-        if len(memo) != (MEMO_BYTES if is_step else 0):
-            raise MalformedInput(f"the memo has {len(memo)} bytes")
-        size = len(evidence).to_bytes(4, "big")
-        if hashed("evidence", size, evidence, memo) != entry.evidence_hash:
-            raise Refused("bad-proof", "the evidence is not what the entry was made with")
-        self.ledger.accept(index, entry)
-        if is_step and reply is None:
-            self.unanswered += 1
-        if not is_step and reply is not None:
-            raise MalformedInput(f"nobody replies to a {entry.kind}")
-        if index in self.chosen:
-            self._verify(entry, evidence, memo, reply)
-
-    def _verify(self, entry: Entry, evidence: bytes, memo: bytes, reply: bytes | None) -> None:
-        verify_evidence(self.ledger, self.operator_key, entry, evidence, memo)
-        if reply is not None:
-            verify_reply(self.ledger, entry, reply)
-        self.verified[entry.kind] += 1
-        if self.progress is not None:
-            self.progress(sum(self.verified.values()), len(self.chosen))

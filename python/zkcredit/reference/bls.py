@@ -15,28 +15,39 @@ from zkcredit.reference import g1, hashing, pairing
 
 _TAG = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_"
 _POSSESSION_TAG = b"BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_"
+_IDENTITY = b"\xc0" + bytes(95)
 _KEYS_MAX = 1024
 
 
 def verify(key: bytes, message: bytes, signature: bytes) -> None:
     """Checks one signature.
 
-    Raises MalformedInput for bytes that are no key or signature, ProofRefused
-    ``bad-signature`` if the signature is not one.
+    Raises MalformedInput for bytes that are no key, ProofRefused ``bad-signature`` for
+    what is not its signature or none at all.
     """
-    _verify(key, message, signature, _TAG)
+    public = g1.decode_in_group(key, "BLS key")
+    try:
+        point = pairing.decode(signature, "BLS signature")
+    except MalformedInput as error:
+        raise ProofRefused(f"malformed signature: {error}", rule="bad-signature") from error
+    _check(public, message, point, _TAG)
 
 
 def verify_possession(key: bytes, proof: bytes) -> None:
-    """Checks a proof of possession of ``key``; errors as :func:`verify`."""
-    _verify(key, key, proof, _POSSESSION_TAG)
+    """Checks a proof of possession of ``key``.
 
-
-def _verify(key: bytes, message: bytes, signature: bytes, tag: bytes) -> None:
+    Raises MalformedInput for bytes that are no key or no point, ProofRefused
+    ``bad-signature`` for the identity and for a proof of something else.
+    """
     public = g1.decode_in_group(key, "BLS key")
-    point = pairing.decode(signature, "BLS signature")
+    if proof == _IDENTITY:
+        raise ProofRefused("the identity proves nothing", rule="bad-signature")
+    _check(public, key, pairing.decode(proof, "possession"), _POSSESSION_TAG)
+
+
+def _check(public: g1.Point, message: bytes, signature: pairing.Point2, tag: bytes) -> None:
     hashed = hash_to_G2(message, tag, hashing.SHA256)
-    pairs = [(public, hashed), (g1.negate(g1.GENERATOR), point)]
+    pairs = [(public, hashed), (g1.negate(g1.GENERATOR), signature)]
     if not pairing.product_is_one(pairs):
         raise ProofRefused("signature does not verify", rule="bad-signature")
 

@@ -47,6 +47,12 @@ class Statement:
         if len(set(self.labels.values())) != len(self.labels):
             raise CallerError("two labels of a statement must differ")
 
+    def check(self) -> None:
+        """Raises MalformedInput unless publics and keys are scalars and points that can be."""
+        self.public_values()
+        for key, _ in self.keys:
+            bbs.decode_key(key)
+
     def public_values(self) -> list[int]:
         """The publics as numbers, in the circuit's order; raises MalformedInput."""
         return [g1.decode_scalar(self.publics[name], name) for name in self.circuit.publics]
@@ -126,7 +132,10 @@ class Check:
 
     @classmethod
     def of(cls, statement: Statement, data: bytes) -> Check:
-        """Decodes ``data``, compares the statement's points, derives the challenge."""
+        """Decodes ``data``, compares the statement's points, derives the challenge.
+
+        Raises MalformedInput.
+        """
         publics = statement.public_values()
         proof = decode(statement.circuit, data)
         for item in statement.circuit.commitments:
@@ -223,8 +232,15 @@ def _sum(points: Sequence[g1.Point], factors: Sequence[int]) -> g1.Point:
 
 
 def verify(statement: Statement, data: bytes) -> None:
-    """Raises MalformedInput or ProofRefused (with the name of the check) unless it holds."""
-    check = Check.of(statement, data)
+    """Raises ProofRefused (with the name of the check) unless the proof holds.
+
+    MalformedInput for a statement whose publics or keys are none.
+    """
+    statement.check()
+    try:
+        check = Check.of(statement, data)
+    except MalformedInput as error:
+        raise ProofRefused(f"malformed proof: {error}") from error
     for name, first, others in check.equations():
         if not g1.is_identity(g1.clear_cofactor(g1.add(first, others))):
             raise ProofRefused(f"the equation of {name} does not hold")

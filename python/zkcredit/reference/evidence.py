@@ -21,6 +21,7 @@ from zkcredit.reference.replay import Ledger, Product
 
 _SIGNATURE = 96
 _APPROVAL = 1 + 64
+_SEALED = range(28 + _SIGNATURE, 65_536)
 
 
 def verify_evidence(
@@ -28,17 +29,21 @@ def verify_evidence(
 ) -> None:
     """Checks what proves that the entry may stand; raises MalformedInput or Refused.
 
-    ``ledger`` holds at least what the entries up to this one have established.
+    ``ledger`` holds what the entries before this one have established. Of several faults
+    the first counts: the form of the parts, then signatures, then the proof.
     """
     if entry.kind in REGISTRATIONS:
         _registration(ledger, operator_key, entry, evidence)
         return
-    proof = evidence
-    if entry.kind == "open":
-        approval, proof = evidence[:_SIGNATURE], evidence[_SIGNATURE:]
+    cut = _SIGNATURE if entry.kind == "open" else 0
+    if len(evidence) <= cut:
+        raise MalformedInput(f"evidence of a {entry.kind} has {len(evidence)} bytes")
+    statement = proved_statement(ledger, entry, memo)
+    statement.check()
+    if cut:
         digest = hashed("open approval", ledger.ledger_id, entry.statement, memo)
-        bls.verify(_issuer(ledger, entry).key, digest, approval)
-    engine.verify(proved_statement(ledger, entry, memo), proof)
+        bls.verify(_issuer(ledger, entry).key, digest, evidence[:cut])
+    engine.verify(statement, evidence[cut:])
 
 
 def verify_reply(ledger: Ledger, entry: Entry, reply: bytes) -> None:
@@ -57,8 +62,8 @@ def verify_reply(ledger: Ledger, entry: Entry, reply: bytes) -> None:
             signature=reply,
         )
         return
-    if len(reply) <= _SIGNATURE:
-        raise MalformedInput("a sealed reply is longer than its signature")
+    if len(reply) not in _SEALED:
+        raise MalformedInput(f"a sealed reply has {len(reply)} bytes")
     body, signature = reply[:-_SIGNATURE], reply[-_SIGNATURE:]
     digest = hashed("sealed reply", ledger.ledger_id, hashed("statement", entry.statement), body)
     bls.verify(_issuer(ledger, entry).key, digest, signature)
@@ -126,36 +131,44 @@ def _registration(ledger: Ledger, operator_key: bytes, entry: Entry, evidence: b
     count = 3 if isinstance(entry.content, Named) else 2
     if len(evidence) != count * _SIGNATURE:
         raise MalformedInput(f"evidence of a {entry.kind} has {len(evidence)} bytes")
-    parts = [evidence[i : i + _SIGNATURE] for i in range(0, len(evidence), _SIGNATURE)]
-    if count == 3:
-        bls.verify_possession(party.key, parts[0])
-    bls.verify(party.key, hashed("registration", ledger.ledger_id, entry.statement), parts[-2])
-    digest = hashed("countersignature", ledger.ledger_id, entry.statement)
-    bls.verify(operator_key, digest, parts[-1])
     match entry.content:
         case PeriodChange(key=bytes(key)) | CredentialKey(key=bytes(key)):
             bbs.decode_key(key)
+    parts = [evidence[i : i + _SIGNATURE] for i in range(0, len(evidence), _SIGNATURE)]
+    if count == 3:
+        bls.verify_possession(party.key, parts[0])
+    _registered(ledger, operator_key, entry, parts[-1])
+    bls.verify(party.key, hashed("registration", ledger.ledger_id, entry.statement), parts[-2])
+
+
+def _registered(ledger: Ledger, operator_key: bytes, entry: Entry, signature: bytes) -> None:
+    """Checks the operator's countersignature."""
+    digest = hashed("countersignature", ledger.ledger_id, entry.statement)
+    bls.verify(operator_key, digest, signature)
 
 
 def _named_members(
     ledger: Ledger, operator_key: bytes, entry: Entry, evidence: bytes, members: Members
 ) -> None:
     """The operator names the first members, and a quorum of members the next ones."""
-    if len(evidence) <= _SIGNATURE:
-        raise MalformedInput("evidence of members is too short")
     approvals, countersignature = evidence[:-_SIGNATURE], evidence[-_SIGNATURE:]
-    digest = hashed("countersignature", ledger.ledger_id, entry.statement)
-    bls.verify(operator_key, digest, countersignature)
-    if members.number == 1:
-        bls.verify(
-            operator_key, hashed("registration", ledger.ledger_id, entry.statement), approvals
-        )
+    if members.number > 1:
+        _check_quorum(ledger, entry, approvals)
+        _registered(ledger, operator_key, entry, countersignature)
         return
-    before = ledger.members[members.number - 2]
+    if len(approvals) != _SIGNATURE:
+        raise MalformedInput(f"evidence of the first members has {len(evidence)} bytes")
+    _registered(ledger, operator_key, entry, countersignature)
+    bls.verify(operator_key, hashed("registration", ledger.ledger_id, entry.statement), approvals)
+
+
+def _check_quorum(ledger: Ledger, entry: Entry, approvals: bytes) -> None:
+    """Enough of the members that the log names so far have signed."""
+    before = ledger.members[-1]
     message = b"zkcredit/members/v1\n" + hashed("members", ledger.ledger_id, entry.statement)
     parts = [approvals[i : i + _APPROVAL] for i in range(0, len(approvals), _APPROVAL)]
     positions = [part[0] for part in parts]
-    if positions != sorted(set(positions)) or len(approvals) % _APPROVAL:
+    if not parts or positions != sorted(set(positions)) or len(approvals) % _APPROVAL:
         raise MalformedInput("approvals of members are cut, or out of order")
     if len(parts) < before.threshold or positions[-1] >= len(before.members):
         raise Refused("members-quorum", "too few members have approved, or unknown ones")

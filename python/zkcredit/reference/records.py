@@ -45,11 +45,15 @@ def hashed(name: str, *parts: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """Name and keys of a ledger: Ed25519 key (32 bytes), operator's BLS key (48)."""
+    """Name and keys of a ledger.
+
+    The log's Ed25519 key (32 bytes) and ML-DSA-44 key (1,312), the operator's BLS key (48).
+    """
 
     ledger_id: bytes
     origin: str
     log_key: bytes
+    mldsa_key: bytes
     operator_key: bytes
 
     @classmethod
@@ -57,14 +61,13 @@ class Genesis:
         """The genesis of these bytes; raises MalformedInput."""
         reader = Bytes(data, "genesis")
         reader.version(2)
-        origin, log_key = reader.text(), reader.take(32)
-        reader.take(1312)  # ML-DSA-44 key
+        origin, log_key, mldsa_key = reader.text(), reader.take(32), reader.take(1312)
         operator_key = reader.take(48)
         reader.take(32)
         reader.end()
         if "+" in origin or any(char.isspace() for char in origin):
             raise MalformedInput("genesis: the origin holds a space or a plus sign")
-        return cls(hashed("ledger", data[1:]), origin, log_key, operator_key)
+        return cls(hashed("ledger", data[1:]), origin, log_key, mldsa_key, operator_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ class PeriodChange:
     key: bytes | None
 
 
+KeyPlace = tuple[bytes, bytes, int]
+"""Issuer, schema hash and number of a credential key."""
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialKey:
     """A credential key of an issuer and schema opens with its BBS key (96 bytes), or closes."""
@@ -100,6 +107,11 @@ class CredentialKey:
     schema_hash: bytes
     number: int
     key: bytes | None
+
+    @property
+    def place(self) -> KeyPlace:
+        """Whose key it is, for what, and which one."""
+        return self.issuer_id, self.schema_hash, self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,11 @@ class Revocations:
     number: int
     epoch: int
     list_hash: bytes
+
+    @property
+    def place(self) -> KeyPlace:
+        """The credential key that the list is of."""
+        return self.issuer_id, self.schema_hash, self.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
-"""Where an audit reads a ledger: its folder, by a few read-only queries, or memory."""
+"""Where an audit reads a ledger: its SQLite folder, published files, or rows handed over."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from zkcredit.errors import CheckFailed, MalformedInput, StoreError
+from zkcredit.reference.bytesin import Bytes
+from zkcredit.reference.notes import read_checkpoint
 from zkcredit.reference.records import Genesis
 
 Row = tuple[bytes, bytes | None, bytes | None, bytes | None]
@@ -23,6 +25,7 @@ _ROWS = """
     WHERE entries.idx >= ? AND entries.idx < ? ORDER BY entries.idx
 """
 _PAGE = 256
+"""Entries of a query, and of a bundle of the published files."""
 
 
 class Source(Protocol):
@@ -100,10 +103,7 @@ class Folder:
         if beside is not None and beside != self.genesis:
             raise CheckFailed("the genesis file is not that of the database")
         note = self._file("checkpoint")
-        try:
-            self.checkpoint = None if note is None else note.decode()
-        except UnicodeDecodeError:
-            raise MalformedInput("the published checkpoint is not text") from None
+        self.checkpoint = None if note is None else _text(note)
 
     @property
     def ledger_id(self) -> bytes:
@@ -141,3 +141,89 @@ class Folder:
             return None
         except OSError as error:
             raise StoreError(f"{self._folder / name}: {error.strerror or error}") from error
+
+
+class Published:
+    """The files of ``zkcredit ledger publish`` (``docs/protocol.md`` §9).
+
+    ``get`` gives the bytes of a file by its name, None for one that is not there. What is
+    read is the log under the published checkpoint, whose signatures are verified here.
+    Raises CheckFailed for a log that is cut, MalformedInput, StoreError if it is none.
+    """
+
+    def __init__(self, get: Callable[[str], bytes | None]) -> None:
+        self._get = get
+        self.genesis = self._need("genesis")
+        genesis = Genesis.decode(self.genesis)
+        self.ledger_id = genesis.ledger_id
+        self.checkpoint = _text(self._need("checkpoint"))
+        head = read_checkpoint(self.checkpoint, genesis)
+        self.size, self.root = head.size, head.root
+
+    def rows(self) -> Iterator[Row]:
+        """Everything published up to the checkpoint, in the order of entries."""
+        for number in range(-(-self.size // _PAGE)):
+            width = min(_PAGE, self.size - number * _PAGE)
+            entries, evidence = self._bundle(number, width)
+            replies = _items(self._get(f"reply/{_number(number)}"), 4)
+            for place in range(width):
+                proof, memo = _pair(evidence[place]) if place < len(evidence) else (None, None)
+                reply = replies[place] if place < len(replies) else b""
+                yield entries[place], proof, memo, reply or None
+
+    def attachment(self, digest: bytes) -> bytes | None:
+        """The file of this BLAKE3 hash beside the log, if it is there."""
+        return self._get(f"attachments/{digest.hex()}")
+
+    def _bundle(self, number: int, width: int) -> tuple[list[bytes], list[bytes]]:
+        """Entries and evidence of a bundle: the partial one, or the full one that followed it."""
+        names = [_number(number)]
+        if width < _PAGE:
+            names.insert(0, f"{names[0]}.p/{width}")
+        for name in names:
+            data = self._get(f"tile/entries/{name}")
+            if data is not None:
+                entries = _items(data, 2)
+                if len(entries) < width:
+                    raise MalformedInput(f"entry bundle {number} has {len(entries)} entries")
+                return entries, _items(self._get(f"evidence/{name}"), 4)
+        raise CheckFailed(f"there is no tile/entries/{names[0]}: the log is cut", check="withheld")
+
+    def _need(self, name: str) -> bytes:
+        data = self._get(name)
+        if data is None:
+            raise StoreError(f"there is no {name}: this is not a published log")
+        return data
+
+
+def _text(note: bytes) -> str:
+    try:
+        return note.decode()
+    except UnicodeDecodeError:
+        raise MalformedInput("the published checkpoint is not text") from None
+
+
+def _number(number: int) -> str:
+    """The number of a bundle in a path: groups of three digits, all but the last after an x."""
+    groups = [f"{number % 1000:03}"]
+    while number := number // 1000:
+        groups.insert(0, f"x{number % 1000:03}")
+    return "/".join(groups)
+
+
+def _items(data: bytes | None, prefix: int) -> list[bytes]:
+    """Items after their lengths of ``prefix`` bytes; none if the file is not there."""
+    reader, items = Bytes(data or b"", "bundle"), []
+    while reader.left:
+        items.append(reader.take(reader.number(prefix)))
+    if len(items) > _PAGE:
+        raise MalformedInput(f"a bundle has {len(items)} items")
+    return items
+
+
+def _pair(item: bytes) -> tuple[bytes, bytes]:
+    """Evidence and memo of one entry."""
+    reader = Bytes(item, "evidence")
+    pair = reader.take(reader.number(4)), reader.take(reader.number(1))
+    reader.end()
+    return pair
