@@ -15,7 +15,7 @@ from zkcredit.cli.consent import (
 )
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import output_option, read_message, read_text, write_message
-from zkcredit.cli.output import progress, utc
+from zkcredit.cli.output import counted, progress, utc
 from zkcredit.cli.params import COUNT, HEX, find_terms
 from zkcredit.cli.trust import finality_json, tell
 from zkcredit.cli.wallet_desk import (
@@ -121,7 +121,8 @@ def restore(session: Session, phrase_file: str | None) -> None:
             "lines": [line_json(line, terms, finality) for line, terms in lines],
         }
         if not session.output.data(found):
-            session.output.line(f"{report.scanned} entries read, {len(report.lines)} lines found.")
+            entries, found_lines = counted(report.scanned, "entry"), len(report.lines)
+            session.output.line(f"{entries} read, {counted(found_lines, 'line')} found.")
             print_lines(session, lines, finality)
 
 
