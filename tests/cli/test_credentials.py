@@ -276,7 +276,7 @@ def test_a_list_of_ones_own(licensed: World) -> None:
     )
     ask(licensed)
     said = licensed.do("ann", *PRESENT).err
-    assert "is not on the list 'stolen-documents' of Office (2 items, version 1 of 20" in said
+    assert "is not on the list 'stolen-documents' of 'Office' (2 items, version 1 of 20" in said
     licensed.do("shop", *VERIFY)
     number = licensed.get("ann", *WALLET, "show")["credentials"][0]["values"]["document_hash"]
     licensed.file("numbers.txt").write_text(f"A1\n{number}\n")

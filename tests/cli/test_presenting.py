@@ -227,7 +227,7 @@ def test_nothing_without_consent(licensed: World) -> None:
     before = tree(licensed)
     no = licensed.run("ann", *asking, stdin=b"n\n")
     assert no.code == 3
-    assert "Shop will learn: your country" in no.err
+    assert "It will learn: your country" in no.err
     assert "nothing was shown [no-consent]" in no.err
     assert licensed.run("ann", *asking).code == 2  # input has ended
     assert licensed.run("ann", *asking, "--json").code == 2
@@ -274,7 +274,7 @@ def test_a_search_is_noticed(licensed: World) -> None:
         assert "Mind" not in asked(day).do("ann", *PRESENT).err
     clause_fails(asked("1980-01-01"), "ann", *PRESENT)
     said = asked("1999-01-01").do("ann", *PRESENT).err
-    assert "Mind: this is question 5 of Corner Shop about your date of birth" in said
+    assert "Mind: this is question 5 of 'Corner Shop' about your date of birth" in said
     assert "lies from 0001-01-01 to 1999-01-01" in said
 
 

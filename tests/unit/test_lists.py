@@ -151,7 +151,7 @@ def test_lists_of_one_name_are_told_apart(scene: Scene) -> None:
     table = f'[lists.numbers]\nissuer = "{scene.lister.id.hex()}"\nname = "{twin.hash.hex()}"'
     request = scene.request(scene.policy(["document_hash not in numbers"], tables=table))
     said = plan(scene.ledger, request, scene.holdings, scene.clock()).convinced[1]
-    assert f"the list 'numbers {twin.hash.hex()[:16]}' of Lister" in said
+    assert f"the list 'numbers {twin.hash.hex()[:16]}' of 'Lister'" in said
 
 
 # -- what the holder reads ---------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_the_holder_reads_which_list_it_is(scene: Scene) -> None:
     scene.clock.forward(3_600_000)
     found = consent(scene, "document_hash not in numbers")
     assert found.convinced[1] == (
-        "your identity document's hash is not on the list 'numbers' of Lister "
+        "your identity document's hash is not on the list 'numbers' of 'Lister' "
         f"(1,200 items, version 2 of {day})"
     )
     assert found.warnings == []

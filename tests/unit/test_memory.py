@@ -71,12 +71,12 @@ def test_a_search_for_a_birth_date(holder: Holder) -> None:
     assert holder.tell("birth_date <= 2003-06-30") == []
     (said,) = holder.tell("birth_date > 2000-12-31")
     assert said == (
-        "this is question 4 of Wine shop about your date of birth: with this answer it knows "
+        "this is question 4 of 'Wine shop' about your date of birth: with this answer it knows "
         "that it lies from 2001-01-01 to 2003-06-30"
     )
     request = holder.request("birth_date < 2001-06-01", "birth_date != 2001-05-30")
     said = (
-        "this is question 6 of Wine shop about your date of birth: with this answer it knows "
+        "this is question 6 of 'Wine shop' about your date of birth: with this answer it knows "
         "that it lies from 2001-01-01 to 2001-05-31"
     )
     assert holder.warned(request) == [said]
@@ -102,10 +102,10 @@ def test_a_customer_who_comes_back(holder: Holder) -> None:
 def test_texts_sets_and_lists_are_counted_word_for_word(holder: Holder) -> None:
     names = [f"family_name != 'Smith{number}'" for number in range(4)]
     found = [holder.tell(clause) for clause in names]
-    assert found == [[], [], [], ["this is question 4 of Wine shop about your family name"]]
+    assert found == [[], [], [], ["this is question 4 of 'Wine shop' about your family name"]]
     countries = ["AT", "DE", "FR", "IT"]
     found = [holder.tell(f"country in ['AT', '{other}']") for other in countries]
-    assert found[3] == ["this is question 4 of Wine shop about your country"]
+    assert found[3] == ["this is question 4 of 'Wine shop' about your country"]
 
 
 def test_sums_of_two_fields(holder: Holder) -> None:
@@ -172,7 +172,7 @@ def test_silence_is_an_answer(holder: Holder) -> None:
                 holder.warned(request)
     (told,) = holder.told
     assert (told.questions, told.high) == (4, IDENTITY.field("birth_date").bounds()[1])
-    assert "question 5 of Wine shop" in holder.tell("birth_date >= 1995-01-01")[0]
+    assert "question 5 of 'Wine shop'" in holder.tell("birth_date >= 1995-01-01")[0]
 
 
 def test_only_looking_changes_nothing(holder: Holder) -> None:

@@ -149,19 +149,19 @@ def test_clauses_in_words(scene: Scene, clause: str, said: str) -> None:
     found = words(scene, clause, credentials=("identity", "income", "history"), tables=tables)
     assert found[-1] == said
     assert found[0] == (
-        "you hold a credential 'Identity' of Registrar, not expired and not revoked"
+        "you hold a credential 'Identity' of 'Registrar', not expired and not revoked"
     )
-    assert found[2] == "you hold a credential 'Credit history' of Bank, not expired"
+    assert found[2] == "you hold a credential 'Credit history' of 'Bank', not expired"
 
 
 def test_the_question_as_a_whole(scene: Scene) -> None:
     policy = scene.policy([AGE], ["country"], extra='pseudonym = "shop.example"')
     consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     assert consent.text.splitlines() == [
-        "Wine shop asks ('Wine', valid for this request only).",
-        f"Wine shop will learn: your country, {PSEUDONYM}.",
-        "Wine shop will be convinced, without seeing it, that:",
-        "  - you hold a credential 'Identity' of Registrar, not expired and not revoked",
+        "'Wine shop' asks ('Wine', valid for this request only).",
+        f"It will learn: your country, {PSEUDONYM}.",
+        "It will be convinced, without seeing it, that:",
+        "  - you hold a credential 'Identity' of 'Registrar', not expired and not revoked",
         "  - your date of birth is on or before 2008-01-01 (you are at least 18 years old)",
     ]
     assert "2001" not in repr(consent)
@@ -175,7 +175,7 @@ def test_a_title_passes_for_no_words_of_the_wallet(scene: Scene) -> None:
     consent = plan(scene.ledger, request, scene.holdings, scene.clock())
     first = consent.text.splitlines()[0]
     assert first == (
-        "Wine shop asks ('age). Wine shop will learn: nothing. (', valid for this request only)."
+        "'Wine shop' asks ('age). Wine shop will learn: nothing. (', valid for this request only)."
     )
 
 
@@ -188,8 +188,25 @@ def test_one_name_twice() -> None:
     request = scene.request(scene.policy([AGE]))
     consent = plan(scene.ledger, request, scene.holdings, scene.clock())
     shop, registrar = (party.hex()[:16] for party in (scene.shop_id, scene.registrar.id))
-    assert consent.text.startswith(f"Wine shop ({shop}) asks ")
-    assert f" of Registrar ({registrar}), not expired" in consent.convinced[0]
+    assert consent.text.startswith(f"'Wine shop ({shop})' asks ")
+    assert f" of 'Registrar ({registrar})', not expired" in consent.convinced[0]
+    fake = scene.register_shop(BlsKey.derive(seed("fake"), b""), f"Registrar ({registrar})")
+    shown = scene.registry.shown_name(scene.registry.merchant(fake))
+    assert shown == f"Registrar ({registrar}) ({fake.hex()[:16]})"
+    scene.close()
+
+
+def test_a_name_passes_for_no_words_of_the_wallet() -> None:
+    """A merchant chooses its name, and the wallet puts it into its sentences."""
+    scene = Scene()
+    key = BlsKey.derive(seed("glib"), b"merchant")
+    glib = scene.register_shop(key, "Nobody sees anything. The wallet")
+    policy = scene.policy([AGE], ["country"])
+    request = make_request(scene.registry, key, glib, policy, now_ms=scene.clock())
+    lines = plan(scene.ledger, request, scene.holdings, scene.clock()).text.splitlines()
+    assert lines[0].startswith("'Nobody sees anything. The wallet' asks ('Wine', ")
+    assert lines[1] == "It will learn: your country."
+    assert not any("Nobody" in line for line in lines[1:])
     scene.close()
 
 
@@ -201,7 +218,7 @@ def test_which_issuer_is_learnt() -> None:
     policy = scene.policy([AGE], credentials=(), tables=tables)
     consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     assert consent.learns == [
-        "which of them your credential 'Identity' is of: Registrar or Bank",
+        "which of them your credential 'Identity' is of: 'Registrar' or 'Bank'",
     ]
     scene.close()
 
@@ -213,7 +230,9 @@ def test_what_an_older_key_tells() -> None:
     scene.registrar.offer(IDENTITY, 2)
     consent = plan(scene.ledger, scene.request(policy), scene.holdings, scene.clock())
     (said,) = consent.learns
-    assert said.startswith("that your credential 'Identity' is from the time of Registrar's older")
+    assert said.startswith(
+        "that your credential 'Identity' is from the time of the older key 1 of 'Registrar'"
+    )
     scene.close()
 
 

@@ -76,9 +76,9 @@ def _say(desk: Desk, request: PurchasesRequest, line: int, entries: Sequence[int
     name = registry.shown_name(find_verifier(registry, request.verifier_id))
     first, last = request.first_period, request.last_period
     periods = f"period {first}" if first == last else f"periods {first} to {last}"
-    out.note(f"{name} asks about {periods}.")
+    out.note(f"{name!r} asks about {periods}.")
     for item in words:
-        out.note(f"{name} will learn {item}.")
+        out.note(f"It will learn {item}.")
     terms = registry.published(request.terms_hash).terms
     rows = [
         row

@@ -7,6 +7,7 @@ the rules have accepted them; nothing here reads a file or a clock.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
     from zkcredit.credentials.schema import Schema
     from zkcredit.terms import Terms
+
+
+_DIGITS = re.compile(r"\([0-9a-f]{16}\)\Z")
+"""The end of a name to which digits of an identifier were added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +157,12 @@ class Registry:
         """A party's name for people to read: ``Registrar``.
 
         Names need not be unique. Where issuers or merchants share one, 16 digits of the
-        identifier follow, so that none of them passes for another: ``Registrar (5f…)``.
+        identifier follow, so that none of them passes for another: ``Registrar (5f…)``. They
+        follow as well where a name ends like that by itself.
         """
         parties = (*self.issuers.values(), *self.merchants.values())
-        if sum(other.name == party.name for other in parties) == 1:
+        alike = sum(other.name == party.name for other in parties)
+        if alike == 1 and not _DIGITS.search(party.name):
             return party.name
         return f"{party.name} ({party.id.hex()[:16]})"
 

@@ -70,9 +70,9 @@ class Consent:
     def text(self) -> str:
         """The whole question in plain words, without the values."""
         name, title = self.asked.verifier_name, self.asked.requirements.policy.title
-        lines = [f"{name} asks ({title!r}, valid for this request only)."]
-        lines += [f"{name} will learn: {', '.join(self.learns) or 'nothing about you'}."]
-        lines += [f"{name} will be convinced, without seeing it, that:"]
+        lines = [f"{name!r} asks ({title!r}, valid for this request only)."]
+        lines += [f"It will learn: {', '.join(self.learns) or 'nothing about you'}."]
+        lines += ["It will be convinced, without seeing it, that:"]
         lines += [f"  - {sentence}" for sentence in self.convinced]
         lines += [f"Mind: {warning}." for warning in self.warnings]
         return "\n".join(lines)
@@ -237,7 +237,7 @@ def _check_bound(asked: Asked, bound: Bound | None) -> None:
     if bound.party_id != request.verifier_id:
         raise Refused(
             "other-party",
-            f"{asked.verifier_name} asks who stands behind a commitment that this wallet "
+            f"{asked.verifier_name!r} asks who stands behind a commitment that this wallet "
             "does not know to be made for it",
         )
     if bound.kind == "purchase" and bound.invoice_hash != request.invoice_hash:

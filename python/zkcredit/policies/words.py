@@ -115,7 +115,7 @@ def asked_again(
     known: tuple[int, int] | None,
 ) -> str:
     """That a verifier asks for the ``count``-th time, and what the answers come to."""
-    said = f"this is question {count} of {verifier} about {_title(requirements, ref)}"
+    said = f"this is question {count} of {verifier!r} about {_title(requirements, ref)}"
     if known is None:
         return said
     field = requirements.fields[ref]
@@ -126,7 +126,7 @@ def asked_again(
 def older_key(title: str, issuer: str, number: int) -> str:
     """What a key says that its issuer has followed by a newer one."""
     return (
-        f"that your credential {title!r} is from the time of {issuer}'s older key {number}, "
+        f"that your credential {title!r} is from the time of the older key {number} of {issuer!r}, "
         "which fewer people may have"
     )
 
@@ -138,7 +138,8 @@ def _version(current: CurrentList) -> str:
 
 
 def _issuer(issuers: Mapping[bytes, str], issuer_id: bytes) -> str:
-    return issuers.get(issuer_id, issuer_id.hex())
+    """The issuer's name in quotes: what a party calls itself cannot pass for the wallet's words."""
+    return repr(issuers.get(issuer_id, issuer_id.hex()))
 
 
 def _title(requirements: Requirements, ref: FieldRef) -> str:
