@@ -12,12 +12,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from zkcredit import _native, digests
-from zkcredit.codec import Reader, Writer
+from zkcredit.codec import Writer
 from zkcredit.entries import Kind, Statement, Submission
 from zkcredit.keys import LenderKeys, WalletKeys
 from zkcredit.ledger.operator import Operator
@@ -60,10 +61,15 @@ def cache_folder(name: str | None) -> Path:
     return Path(name or Path(tempfile.gettempdir()) / f"zkcredit-bench-{os.getuid()}")
 
 
+def place(cache: Path) -> Path:
+    """The folder of the proofs of today's format in the cache."""
+    digest = relation_for(Kind.SPEND, TERMS).digest.hex()[:16]
+    return cache / f"spends-{digest}-{Store.VERSION}"
+
+
 def load(cache: Path, count: int) -> Stock:
     """The stock of at least ``count`` proofs; made now if it is not in the cache."""
-    digest = relation_for(Kind.SPEND, TERMS).digest.hex()[:16]
-    folder = cache / f"spends-{digest}-{Store.VERSION}"
+    folder = place(cache)
     if not (folder / "lender.seed").is_file():
         _found(folder)
     seed = (folder / "lender.seed").read_bytes()
@@ -164,19 +170,26 @@ def _scalar() -> bytes:
     return _native.hash_to_scalar("zkcredit bench scalar", secrets.token_bytes(32))
 
 
+def stream(path: Path) -> Iterator[bytes]:
+    """The complete records of the file, one at a time; a torn last one is left out."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        while len(head := file.read(4)) == 4:
+            size = int.from_bytes(head, "big")
+            data = file.read(size)
+            if len(data) < size:
+                return
+            yield data
+
+
 def _read(path: Path) -> list[bytes]:
     """The complete records of the file; a torn last one is dropped and overwritten."""
-    data = path.read_bytes() if path.is_file() else b""
-    found, offset = [], 0
-    while offset + 4 <= len(data):
-        end = offset + 4 + int.from_bytes(data[offset : offset + 4], "big")
-        if end > len(data):
-            break
-        found.append(Reader(data[offset:end]).var32())
-        offset = end
-    if offset < len(data):
+    found = list(stream(path))
+    whole = sum(4 + len(data) for data in found)
+    if path.is_file() and path.stat().st_size > whole:
         with path.open("r+b") as file:
-            file.truncate(offset)
+            file.truncate(whole)
     return found
 
 

@@ -74,6 +74,7 @@ def nullifiers(arguments: argparse.Namespace) -> None:
             started, started_cpu = time.perf_counter(), _cpu_s()
             with store.write():
                 store.insert(Changes(nullifiers=keys))
+                store.merge_keys(first, first + batch)
             spent_s += time.perf_counter() - started
             cpu_s += _cpu_s() - started_cpu
             done = first + batch

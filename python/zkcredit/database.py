@@ -38,6 +38,8 @@ class Driver(Protocol):
 
     dialect: str
     """SQLAlchemy's name for it."""
+    logs_pages: bool
+    """Whether a commit writes every changed page whole, so that scattered rows are dear."""
     error: type[Exception]
     """Base of everything that the driver's module raises."""
     connection: Any
@@ -49,6 +51,10 @@ class Driver(Protocol):
 
     def mark(self, application_id: int, version: int) -> None:
         """Writes what :meth:`identity` reads; inside a transaction."""
+        ...
+
+    def set_version(self, version: int) -> None:
+        """Changes the version of the tables; inside a transaction."""
         ...
 
     def identity(self) -> tuple[int, int]:
@@ -111,13 +117,15 @@ class Driver(Protocol):
 class Database:
     """An open database. Threads may share it; ``lock`` (reentrant) orders them.
 
-    Subclasses name their kind and version and create their tables. ``GATE`` is their
-    table of one row, which writers of a shared database lock.
+    Subclasses name their kind and version and create their tables. Of a version in
+    ``OLDER`` they can read everything, and bring it up to date before they write. ``GATE`` is
+    their table of one row, which writers of a shared database lock.
     """
 
     KIND: ClassVar[str]
     APPLICATION_ID: ClassVar[int]
     VERSION: ClassVar[int]
+    OLDER: ClassVar[tuple[int, ...]] = ()
     PRAGMAS: ClassVar[tuple[str, ...]] = ()
     GATE: ClassVar[str | None] = None
 
@@ -168,8 +176,10 @@ class Database:
         name = str(place) if isinstance(place, Path) else "the database at that address"
         try:
             with database._mapped(f"opening {name}"):
-                database._check_identity(name)
+                version = database._check_identity(name)
                 database._driver.configure(cls.PRAGMAS)
+                if version != cls.VERSION and not read_only:
+                    database._bring_up_to_date()
         except ZkCreditError:
             database.close()
             raise
@@ -189,15 +199,28 @@ class Database:
     def _create_tables(driver: Any, connection: Any) -> None:
         raise NotImplementedError
 
-    def _check_identity(self, name: str) -> None:
+    def _bring_up_to_date(self) -> None:
+        """One transaction, unless another process has done it meanwhile."""
+        with self._transaction(self.GATE):  # all of it
+            if self._driver.identity()[1] in self.OLDER:
+                self._upgrade()
+                self._driver.set_version(self.VERSION)
+
+    def _upgrade(self) -> None:
+        """Makes tables of an older version those of this one; inside a transaction."""
+        raise NotImplementedError
+
+    def _check_identity(self, name: str) -> int:
+        """The version of the tables, which this program can read; else MalformedInput."""
         application_id, version = self._driver.identity()
         if application_id != self.APPLICATION_ID:
             raise MalformedInput(f"{name} is not a zkcredit {self.KIND} database")
-        if version != self.VERSION:
+        if version != self.VERSION and version not in self.OLDER:
             raise MalformedInput(
                 f"{name} is a {self.KIND} database of version {version}; "
                 f"this program reads version {self.VERSION}"
             )
+        return version
 
     def close(self) -> None:
         """Closes the database; safe to repeat."""

@@ -35,6 +35,7 @@ class Postgres:
     """
 
     dialect = "postgresql"
+    logs_pages = False
 
     def __init__(self, url: str, kind: str, timeout_s: float, *, read_only: bool) -> None:
         self._url = url
@@ -89,6 +90,10 @@ class Postgres:
         """Writes what :meth:`identity` reads."""
         self.execute("CREATE TABLE format (application_id bigint, version bigint)")
         self.execute("INSERT INTO format VALUES (?, ?)", (application_id, version))
+
+    def set_version(self, version: int) -> None:
+        """Changes the version of the tables."""
+        self.execute("UPDATE format SET version=?", (version,))
 
     def identity(self) -> tuple[int, int]:
         """The kind and version of the tables, zeros if nothing says them."""

@@ -22,6 +22,7 @@ class Sqlite:
     """
 
     dialect = "sqlite"
+    logs_pages = True
 
     def __init__(
         self, path: Path | None, kind: str, timeout_s: float, *, read_only: bool, new: bool
@@ -63,6 +64,10 @@ class Sqlite:
     def mark(self, application_id: int, version: int) -> None:
         """Writes what :meth:`identity` reads."""
         self.execute(f"PRAGMA application_id={application_id}")
+        self.set_version(version)
+
+    def set_version(self, version: int) -> None:
+        """Changes the version of the tables."""
         self.execute(f"PRAGMA user_version={version}")
 
     def identity(self) -> tuple[int, int]:

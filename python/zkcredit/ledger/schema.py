@@ -9,6 +9,7 @@ foreign keys would only look that up again for every row.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -20,7 +21,7 @@ from sqlalchemy import (
     Table,
 )
 
-from zkcredit.tables import blob, number
+from zkcredit.tables import blob, create_all, number
 
 METADATA = MetaData()
 
@@ -99,3 +100,18 @@ COUNTS = Table(
     number("entries"),
     sqlite_with_rowid=False,
 )
+
+
+def split(driver: Any, connection: Any, tables: Iterable[str]) -> None:
+    """Makes each of these tables one of many keys, one of few, and the view of both.
+
+    Runs inside the caller's transaction; what the table holds goes to the one of many.
+    """
+    few = MetaData()
+    for name in tables:
+        connection.execute(f"ALTER TABLE {name} RENAME TO {name}_main")
+        METADATA.tables[name].to_metadata(few, name=f"{name}_recent")
+    create_all(few, driver, connection)
+    for name in tables:
+        both = f"SELECT * FROM {name}_main UNION ALL SELECT * FROM {name}_recent"  # noqa: S608
+        connection.execute(f"CREATE VIEW {name} AS {both}")

@@ -15,8 +15,16 @@ from zkcredit.errors import CallerError, MalformedInput, StateConflict
 from zkcredit.ledger.log import EMPTY_ROOT
 
 _CHUNK = 1024
-_CACHE_KIB = 262_144
+_CACHE_KIB = 131_072  # the recent keys and the upper levels of all tables at 10⁷ rows
 _WAL_PAGES = 16_384  # random keys dirty a page each: let several batches share one write
+_PREFIXES = 256
+_MERGE_ENTRIES = 1_024
+_KEYS = {
+    "statements": ("hash",),
+    "nullifiers": ("nullifier", "issuer"),
+    "payees": ("payee",),
+}
+"""Large tables of random keys, which are their first columns; see :meth:`Store.merge_keys`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,8 @@ class Store(Database):
 
     KIND = "ledger"
     APPLICATION_ID = 0x7A6B6372  # "zkcr"
-    VERSION = 2
+    VERSION = 3
+    OLDER = (2,)
     GATE = "coordinator"
     PRAGMAS = (f"cache_size=-{_CACHE_KIB}", f"wal_autocheckpoint={_WAL_PAGES}")
 
@@ -80,10 +89,19 @@ class Store(Database):
 
     @staticmethod
     def _create_tables(driver: Any, connection: Any) -> None:
-        from zkcredit.ledger.schema import METADATA
+        from zkcredit.ledger.schema import METADATA, split
         from zkcredit.tables import create_all
 
         create_all(METADATA, driver, connection)
+        if driver.logs_pages:
+            split(driver, connection, _KEYS)
+
+    def _upgrade(self) -> None:
+        """From version 2: the large tables of keys are split."""
+        if self._driver.logs_pages:
+            from zkcredit.ledger.schema import split
+
+            split(self._driver, self._connection, _KEYS)
 
     def genesis(self) -> bytes:
         """The encoded genesis that the ledger was created with."""
@@ -119,6 +137,8 @@ class Store(Database):
         self._insert("statements", changes.statements)
         self._insert("nullifiers", changes.nullifiers)
         self._insert("payees", changes.payees)
+        if changes.entries:
+            self.merge_keys(changes.entries[0][0], changes.entries[-1][0] + 1)
         self._insert("opens", changes.opens)
         self._insert("settled", changes.settled)
         self._insert("owed", changes.owed)
@@ -140,8 +160,40 @@ class Store(Database):
 
     def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Adds rows in the order of their keys, which must all be new."""
-        if self._driver.insert(table, sorted(rows)) != len(rows):
+        if self._add(table, sorted(rows)) != len(rows):
             raise StateConflict(f"a key of this batch is in {table} already; nothing was changed")
+
+    def _add(self, table: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Inserts rows whose key is new; returns their number."""
+        if table not in _KEYS or not self._driver.logs_pages:
+            return self._driver.insert(table, rows)
+        keys = _KEYS[table]
+        marks = ", ".join(f"?{i}" for i in range(1, len(keys) + 2))
+        known = " AND ".join(f"{name}=?{i}" for i, name in enumerate(keys, start=1))
+        return self._many(
+            f"INSERT INTO {table}_recent SELECT {marks} "  # noqa: S608
+            f"WHERE NOT EXISTS (SELECT 1 FROM {table}_main WHERE {known}) ON CONFLICT DO NOTHING",
+            rows,
+        )
+
+    def merge_keys(self, start: int, stop: int) -> None:
+        """Merges the recent keys whose turn comes between sizes ``start`` and ``stop``.
+
+        Where a database writes whole pages, the large tables of keys are two: new keys go to
+        ``…_recent``, and at every 1,024th entry those that begin with one byte, the next of
+        256 in turn, move to ``…_main``. So one page of the large table takes several keys at
+        a time, and the small one never holds more than those of 262,144 entries. Both are
+        asked before a key is new; the view without suffix is their union. Inside :meth:`write`.
+        """
+        if not self._driver.logs_pages:
+            return
+        last = stop // _MERGE_ENTRIES
+        for turn in range(max(start // _MERGE_ENTRIES, last - _PREFIXES), last):
+            bounds = _range(b"", turn % _PREFIXES, turn % _PREFIXES)
+            for table, (key, *_) in _KEYS.items():
+                due = f"FROM {table}_recent WHERE {key}>=? AND {key}<?"
+                self._run(f"INSERT INTO {table}_main SELECT * {due}", bounds)
+                self._run(f"DELETE {due}", bounds)
 
     def lookup(self, table: str, key: str, values: Iterable[Any]) -> list[Any]:
         """All rows of ``table`` whose column ``key`` is one of ``values``."""
@@ -159,9 +211,7 @@ class Store(Database):
     def bucket(self, table: str, key: str, prefix: bytes, low: int, high: int) -> list[Any]:
         """(key, idx) of all rows whose key begins with ``prefix`` and a byte in low..high."""
         sql = f"SELECT {key}, idx FROM {table} WHERE {key}>=? AND {key}<? ORDER BY {key}"  # noqa: S608
-        start = prefix + bytes((low,))
-        end = prefix + bytes((high + 1,)) if high < 255 else prefix + b"\xff" * 64
-        return self._rows(sql, (start, end))
+        return self._rows(sql, _range(prefix, low, high))
 
     def entry(self, index: int) -> bytes:
         """The encoded entry at ``index``; CallerError beyond the end."""
@@ -271,6 +321,12 @@ class Store(Database):
     def strike_owed(self, keys: Sequence[tuple[int, int, int, int]]) -> None:
         """Removes (issuer, public, due_ms, entry) from what is owed; inside :meth:`write`."""
         self._driver.delete("owed", ("issuer", "public", "due_ms", "idx"), keys)
+
+
+def _range(prefix: bytes, low: int, high: int) -> tuple[bytes, bytes]:
+    """Between what (the second exclusive) keys lie that go on with a byte in low..high."""
+    end = prefix + bytes((high + 1,)) if high < 255 else prefix + b"\xff" * 64
+    return prefix + bytes((low,)), end
 
 
 def _i64(index: int) -> int:
