@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import re
@@ -61,3 +62,16 @@ def test_counted() -> None:
     assert counted(1, "entry") == "1 entry"
     assert counted(0, "entry") == "0 entries"
     assert counted(2, "claim") == "2 claims"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "@x", "-1+1", "-cmd|' /C calc'!A1", "\t=1"])
+def test_formulas_are_defused(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Output(as_json=False).csv(("label",), [(text,)])
+    [[_], [cell]] = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert cell == "'" + text
+
+
+@pytest.mark.parametrize("text", ["-12.50", "-3.00 TWD", "-3", "12.50", "-", "coffee", ""])
+def test_other_cells_stay_as_they_are(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    Output(as_json=False).csv(("label", "number"), [(text, -5)])
+    assert capsys.readouterr().out == f"label,number\r\n{text},-5\r\n"

@@ -230,7 +230,7 @@ def last_entry_ms(ledger: AnyLedger) -> int | None:
 @output_option("Where the signed checkpoint goes (- is standard output).")
 @pass_session
 def checkpoint(session: Session, target: str) -> None:
-    """Sign the log as it is now (the operator only).
+    """Sign the log as it is now (the operator), or fetch what a service has signed last.
 
     Keep the checkpoint: `audit --checkpoint` later shows whether the log still
     continues what it was.

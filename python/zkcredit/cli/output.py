@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Row = Sequence[object]
+_FORMULA = re.compile(r"[=+@\t\r-]")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?( [A-Z0-9]+)?|-")
 
 
 def utc(timestamp_ms: int | None) -> str:
@@ -130,8 +133,11 @@ class Output:
 
 
 def _cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(value, str) and value.startswith(("=", "+", "@", "\t", "\r")):
+    """A text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    A negative amount is a number and stays one.
+    """
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return "'" + value
     return "" if value is None else value
 
