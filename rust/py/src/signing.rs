@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -196,23 +197,32 @@ pub fn check_issuer_key(public_key: &[u8]) -> PyResult<()> {
 }
 
 /// Public key, header, message count, nullifier, C′, signature.
-type SignedBytes = (Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>, Vec<u8>);
+type SignedBytes = (
+    PyBackedBytes,
+    PyBackedBytes,
+    usize,
+    PyBackedBytes,
+    PyBackedBytes,
+    PyBackedBytes,
+);
 
-/// A signature with the `C_final` that it should be on.
+/// A signature with the commitment and the tweak that it should be on.
 struct Signed {
     context: Arc<SigningContext>,
     commitment: E1Affine,
+    tweak: Scalar,
     signature: Signature,
 }
 
 impl Signed {
-    fn decode((key, header, count, nullifier, point, signature): &SignedBytes) -> PyResult<Self> {
-        let tweak = token::serial_tweak(nullifier, &fixed(point, "a commitment")?);
-        let final_point = token::final_commitment(&commitment(point)?, &tweak, &[]);
-        let signature = Signature::from_bytes(&fixed(signature, "a signature")?);
+    fn decode(
+        (key, header, count, nullifier, point, _): &SignedBytes,
+        signature: Result<Signature, Error>,
+    ) -> PyResult<Self> {
         Ok(Signed {
             context: context(&fixed(key, "an issuer key")?, header, *count)?,
-            commitment: final_point.map_err(raise)?,
+            commitment: commitment(point)?,
+            tweak: token::serial_tweak(nullifier, &fixed(point, "a commitment")?),
             signature: signature.map_err(raise)?,
         })
     }
@@ -227,6 +237,9 @@ const MIN_SHARE: usize = 64;
 #[pyfunction]
 pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyResult<()> {
     let culprits = py.detach(|| {
+        let encoded: Vec<&[u8]> = items.iter().map(|item| &*item.5).collect();
+        let signatures = Signature::from_bytes_many(&encoded);
+        let items: Vec<_> = items.iter().zip(signatures).collect();
         let share = items.len().div_ceil(rayon::current_num_threads());
         let share = share.max(MIN_SHARE);
         let parts = items.par_chunks(share).enumerate();
@@ -244,11 +257,11 @@ pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyRe
     }
 }
 
-fn culprits_of(items: &[SignedBytes]) -> Result<Vec<usize>, Error> {
+fn culprits_of(items: &[(&SignedBytes, Result<Signature, Error>)]) -> Result<Vec<usize>, Error> {
     let mut bad = Vec::new();
     let mut decoded = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        match Signed::decode(item) {
+    for (index, (item, signature)) in items.iter().enumerate() {
+        match Signed::decode(item, signature.clone()) {
             Ok(signed) => decoded.push((index, signed)),
             Err(_) => bad.push(index),
         }
@@ -258,6 +271,7 @@ fn culprits_of(items: &[SignedBytes]) -> Result<Vec<usize>, Error> {
         .map(|(_, s)| SignedCommitment {
             context: &s.context,
             commitment: &s.commitment,
+            tweak: s.tweak,
             signature: &s.signature,
         })
         .collect();

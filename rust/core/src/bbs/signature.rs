@@ -1,13 +1,17 @@
 //! BBS signatures (A, e): codec, `Sign` and `Verify` of the draft on octet messages.
 
+use rayon::prelude::*;
+
 use super::interface::{GeneratorSet, Interface};
 use super::keys::prepared_generator;
 use super::{PublicKey, SecretKey, Suite};
 use crate::error::{Error, Result};
-use crate::group::{E1, G1Affine, Scalar, pairing_product_is_one};
+use crate::group::{E1, E1Affine, G1Affine, Scalar, all_in_subgroup, pairing_product_is_one};
 
 /// Bytes of an encoded signature: `A` compressed (48) and `e` (32).
 pub const SIGNATURE_LEN: usize = 80;
+
+const MALFORMED: Error = Error::Malformed("signature");
 
 /// A signature: `A = 1/(x + e)·B` in G1, not the identity, and `e ≠ 0`.
 ///
@@ -34,19 +38,32 @@ impl Signature {
     /// other than the identity and `0 < e < r`. Membership in G1 matters to holders:
     /// a torsion part in `A` would mark them in every presentation.
     pub fn from_bytes(bytes: &[u8; SIGNATURE_LEN]) -> Result<Self> {
-        let (a_bytes, e_bytes) = bytes.split_at(48);
-        let a = a_bytes
-            .try_into()
-            .ok()
-            .and_then(G1Affine::from_compressed)
-            .ok_or(Error::Malformed("signature"))?;
-        let e = e_bytes
-            .try_into()
-            .ok()
-            .and_then(Scalar::from_bytes_be)
-            .filter(|e| !e.is_zero())
-            .ok_or(Error::Malformed("signature"))?;
+        let (a, e) = split(bytes)?;
+        let a = a.to_g1().ok_or(MALFORMED)?;
         Ok(Signature { a, e })
+    }
+
+    /// [`Self::from_bytes`] of many encodings on all threads, membership in G1 tested for
+    /// all at once ([`all_in_subgroup`]). Variable time, all inputs public.
+    ///
+    /// # Errors
+    /// Each as of [`Self::from_bytes`], [`Error::Malformed`] also for another length.
+    #[must_use]
+    pub fn from_bytes_many(encoded: &[&[u8]]) -> Vec<Result<Self>> {
+        let read = |bytes: &&[u8]| split((*bytes).try_into().map_err(|_| MALFORMED)?);
+        let parts: Vec<Result<(E1Affine, Scalar)>> = encoded.par_iter().map(read).collect();
+        let points: Vec<E1Affine> = parts.iter().flatten().map(|(a, _)| *a).collect();
+        let tested = all_in_subgroup(&points);
+        let signature = |(a, e): (E1Affine, Scalar)| {
+            let a = if tested {
+                Some(a.to_g1_tested())
+            } else {
+                a.to_g1()
+            };
+            a.map(|a| Signature { a, e }).ok_or(MALFORMED)
+        };
+        let whole = parts.into_par_iter().map(|part| part.and_then(signature));
+        whole.collect()
     }
 
     /// `signature_to_octets`: `A` compressed and `e` big-endian.
@@ -69,6 +86,14 @@ impl Signature {
     pub fn e(&self) -> &Scalar {
         &self.e
     }
+}
+
+/// `A`, on the curve but maybe outside G1, and `e`.
+fn split(bytes: &[u8; SIGNATURE_LEN]) -> Result<(E1Affine, Scalar)> {
+    let (a, e) = bytes.split_at(48);
+    let a = a.try_into().ok().and_then(E1Affine::from_compressed);
+    let e = e.try_into().ok().and_then(Scalar::from_bytes_be);
+    a.zip(e.filter(|e| !e.is_zero())).ok_or(MALFORMED)
 }
 
 /// `A = 1/(x + e)·B` for a `B` in G1, constant time.
