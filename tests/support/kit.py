@@ -347,6 +347,9 @@ class Rogue:
             return self._ledger.evidence(index)
         return self._extra[found][1].evidence, self._extra[found][1].memo
 
+    def evidence_of(self, indexes: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        return [self.evidence(index) for index in indexes]
+
     def reply(self, index: int) -> bytes | None:
         if index in self.told:
             return self.told[index]

@@ -176,8 +176,8 @@ def check_entries(
     from zkcredit.ledger.verify import Batch
 
     batch = Batch(registry)
-    for index, statement in entries:
-        evidence, memo = ledger.evidence(index)
+    beside = ledger.evidence_of([index for index, _ in entries])
+    for (index, statement), (evidence, memo) in zip(entries, beside, strict=True):
         batch.add(index, Submission(statement, evidence, memo))
     return batch.run()
 
