@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 
 from zkcredit.codec import Writer
 from zkcredit.entries import SIGNATURE_BYTES, Submission
@@ -19,10 +20,15 @@ _CACHE = 1_024
 """Results of :func:`token_header` and :func:`value_label` kept: few are used again and again."""
 
 
-def _derive(name: str, material: bytes) -> bytes:
+@functools.cache
+def _derive_key() -> Callable[[str, bytes], bytes]:
     from zkcredit._native import derive_key
 
-    return derive_key("zkcredit v1 " + name, material)
+    return derive_key
+
+
+def _derive(name: str, material: bytes) -> bytes:
+    return _derive_key()("zkcredit v1 " + name, material)
 
 
 def statement_hash(statement: bytes) -> bytes:

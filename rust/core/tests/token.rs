@@ -242,13 +242,15 @@ fn signed(contexts: &[(SecretKey, SigningContext)], n: usize) -> Vec<Signed> {
 }
 
 fn refused(contexts: &[(SecretKey, SigningContext)], list: &[Signed]) -> Vec<usize> {
-    let item = |signed: &'_ Signed| SignedCommitment {
-        context: &contexts[signed.context].1,
-        commitment: &signed.commitment,
-        tweak: signed.tweak,
-        signature: &signed.signature,
-    };
-    let items: Vec<SignedCommitment<'_>> = list.iter().map(item).collect();
+    let items: Vec<SignedCommitment<'_>> = list
+        .iter()
+        .map(|signed| SignedCommitment {
+            context: &contexts[signed.context].1,
+            commitment: &signed.commitment,
+            tweak: signed.tweak,
+            signature: &signed.signature,
+        })
+        .collect();
     verify_commitments(&items).expect("a random source")
 }
 
@@ -346,9 +348,9 @@ fn decoding_many_signatures_is_as_strict_as_decoding_one() {
     };
     let bad = [
         outside(&whole[0]),
-        [&whole[1][..48], &[0; 32]].concat(),
-        [&whole[1][..48], &[0xff; 32]].concat(),
-        [&[0xc0], &[0; 47], &whole[1][48..]].concat(),
+        [&whole[1][..48], [0; 32].as_slice()].concat(),
+        [&whole[1][..48], [0xff; 32].as_slice()].concat(),
+        [[0xc0].as_slice(), &[0; 47], &whole[1][48..]].concat(),
         whole[2][..79].to_vec(),
         [whole[2].as_slice(), &[0]].concat(),
         Vec::new(),

@@ -38,8 +38,10 @@ impl Signature {
     /// other than the identity and `0 < e < r`. Membership in G1 matters to holders:
     /// a torsion part in `A` would mark them in every presentation.
     pub fn from_bytes(bytes: &[u8; SIGNATURE_LEN]) -> Result<Self> {
-        let (a, e) = split(bytes)?;
+        let (a, e) = bytes.split_first_chunk::<48>().ok_or(MALFORMED)?;
+        let a = E1Affine::from_compressed(a).ok_or(MALFORMED)?;
         let a = a.to_g1().ok_or(MALFORMED)?;
+        let e = e.try_into().ok().and_then(scalar).ok_or(MALFORMED)?;
         Ok(Signature { a, e })
     }
 
@@ -50,20 +52,21 @@ impl Signature {
     /// Each as of [`Self::from_bytes`], [`Error::Malformed`] also for another length.
     #[must_use]
     pub fn from_bytes_many(encoded: &[&[u8]]) -> Vec<Result<Self>> {
-        let read = |bytes: &&[u8]| split((*bytes).try_into().map_err(|_| MALFORMED)?);
-        let parts: Vec<Result<(E1Affine, Scalar)>> = encoded.par_iter().map(read).collect();
-        let points: Vec<E1Affine> = parts.iter().flatten().map(|(a, _)| *a).collect();
-        let tested = all_in_subgroup(&points);
-        let signature = |(a, e): (E1Affine, Scalar)| {
-            let a = if tested {
-                Some(a.to_g1_tested())
-            } else {
-                a.to_g1()
+        let head = |bytes: &&[u8]| bytes.first_chunk().copied().unwrap_or([0; 48]);
+        let heads: Vec<[u8; 48]> = encoded.iter().map(head).collect();
+        let points = E1Affine::from_compressed_many(&heads);
+        let known: Vec<E1Affine> = points.iter().flatten().copied().collect();
+        let tested = all_in_subgroup(&known);
+        let whole = encoded.par_iter().zip(points).map(|(bytes, point)| {
+            let (_, e) = bytes.split_first_chunk::<48>()?;
+            let e = scalar(e.try_into().ok()?)?;
+            let a = match tested {
+                true => point?.to_g1_tested(),
+                false => point?.to_g1()?,
             };
-            a.map(|a| Signature { a, e }).ok_or(MALFORMED)
-        };
-        let whole = parts.into_par_iter().map(|part| part.and_then(signature));
-        whole.collect()
+            Some(Signature { a, e })
+        });
+        whole.map(|found| found.ok_or(MALFORMED)).collect()
     }
 
     /// `signature_to_octets`: `A` compressed and `e` big-endian.
@@ -88,12 +91,9 @@ impl Signature {
     }
 }
 
-/// `A`, on the curve but maybe outside G1, and `e`.
-fn split(bytes: &[u8; SIGNATURE_LEN]) -> Result<(E1Affine, Scalar)> {
-    let (a, e) = bytes.split_at(48);
-    let a = a.try_into().ok().and_then(E1Affine::from_compressed);
-    let e = e.try_into().ok().and_then(Scalar::from_bytes_be);
-    a.zip(e.filter(|e| !e.is_zero())).ok_or(MALFORMED)
+/// `e`, which is not 0.
+fn scalar(bytes: &[u8; 32]) -> Option<Scalar> {
+    Scalar::from_bytes_be(bytes).filter(|e| !e.is_zero())
 }
 
 /// `A = 1/(x + e)·B` for a `B` in G1, constant time.
