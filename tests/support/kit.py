@@ -427,6 +427,8 @@ def forged_circuit(circuit: str, *blocks: str) -> Iterator[Callable[[Terms], Cir
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relations, "relation_for", relation_for)
+        # Nothing is kept from before, nor of the forged circuit afterwards.
+        patch.setattr(relations, "_relation", relations._relation.__wrapped__)
         yield forged
 
 
