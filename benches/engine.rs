@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use zkcredit_benches::{Spend, scalar};
 use zkcredit_core::bbs::token::{SignedCommitment, sign_commitment, verify_commitments};
 use zkcredit_core::engine::{verify, verify_batch};
-use zkcredit_core::group::E1Affine;
+use zkcredit_core::group::{E1Affine, Scalar};
 
 fn prove(c: &mut Criterion) {
     let mut group = c.benchmark_group("spend/prove");
@@ -72,6 +72,7 @@ fn sign(c: &mut Criterion) {
     let item = SignedCommitment {
         context: &context,
         commitment: &commitment,
+        tweak: Scalar::default(),
         signature: &signature,
     };
     for n in [1usize, 256] {

@@ -104,6 +104,23 @@ class Statement:
         points: Mapping[str, bytes],
     ) -> None: ...
 
+class Relation:
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        ledger_id: bytes,
+        keys: Sequence[tuple[bytes, bytes]] = (),
+        labels: Mapping[str, bytes] = ...,
+    ) -> None: ...
+    def statement(
+        self,
+        *,
+        context: bytes,
+        publics: Mapping[str, Scalar] | None = None,
+        points: Mapping[str, bytes],
+    ) -> Statement: ...
+
 def verify(statement: Statement, proof: bytes) -> None: ...
 def verify_batch(items: Sequence[tuple[Statement, bytes]]) -> None:
     """All or ProofRefused with the culprits' indexes."""

@@ -161,15 +161,24 @@ class Reader:
 
     def var8(self) -> bytes:
         """Bytes after a length byte."""
-        return self.fixed(self.u8())
+        return self._var(1)
 
     def var16(self) -> bytes:
         """Bytes after a two-byte length."""
-        return self.fixed(self.u16())
+        return self._var(2)
 
     def var32(self) -> bytes:
         """Bytes after a four-byte length."""
-        return self.fixed(self.u32())
+        return self._var(4)
+
+    def _var(self, width: int) -> bytes:
+        data, start = self._data, self._offset + width
+        size = int.from_bytes(data[self._offset : start], "big")
+        end = start + size
+        if end > len(data):  # a length cut short is beyond the end too
+            raise MalformedInput(f"input ends early: {end} bytes wanted, {len(data)} there")
+        self._offset = end
+        return data[start:end]
 
     def text8(self) -> str:
         """Text of 1..64 bytes of UTF-8 after a length byte."""
@@ -194,5 +203,5 @@ class Reader:
 
     def finish(self) -> None:
         """Raises MalformedInput unless everything was read."""
-        if self.remaining:
+        if self._offset != len(self._data):
             raise MalformedInput(f"{self.remaining} trailing bytes")

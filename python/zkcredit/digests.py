@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 
 from zkcredit.codec import Writer
-from zkcredit.entries import SIGNATURE_BYTES, Kind, Submission
+from zkcredit.entries import SIGNATURE_BYTES, Submission
 from zkcredit.errors import MalformedInput
 
 ED25519_BYTES = 64
@@ -19,10 +20,15 @@ _CACHE = 1_024
 """Results of :func:`token_header` and :func:`value_label` kept: few are used again and again."""
 
 
-def _derive(name: str, material: bytes) -> bytes:
+@functools.cache
+def _derive_key() -> Callable[[str, bytes], bytes]:
     from zkcredit._native import derive_key
 
-    return derive_key("zkcredit v1 " + name, material)
+    return derive_key
+
+
+def _derive(name: str, material: bytes) -> bytes:
+    return _derive_key()("zkcredit v1 " + name, material)
 
 
 def statement_hash(statement: bytes) -> bytes:
@@ -204,17 +210,12 @@ def split_evidence(submission: Submission) -> tuple[tuple[bytes, ...], bytes]:
     brings the lender's approval before its proof; all others have a proof only.
     """
     kind, evidence = submission.statement.KIND, submission.evidence
-    if kind.is_registration:
-        count = 2 if kind in (Kind.ISSUER, Kind.MERCHANT) else 1
-        if len(evidence) != count * SIGNATURE_BYTES:
-            raise MalformedInput(
-                f"evidence of a {kind.name.lower()} has {len(evidence)} bytes, "
-                f"not {count * SIGNATURE_BYTES}"
-            )
-    else:
-        count = 1 if kind is Kind.OPEN else 0
-    cut = count * SIGNATURE_BYTES
-    if len(evidence) < cut or (not kind.is_registration and len(evidence) == cut):
+    cut = kind.signature_count * SIGNATURE_BYTES
+    if kind.is_registration and len(evidence) != cut:
+        raise MalformedInput(
+            f"evidence of a {kind.name.lower()} has {len(evidence)} bytes, not {cut}"
+        )
+    if not kind.is_registration and len(evidence) <= cut:
         raise MalformedInput(f"evidence of a {kind.name.lower()} is too short")
     signatures = tuple(evidence[i : i + SIGNATURE_BYTES] for i in range(0, cut, SIGNATURE_BYTES))
     return signatures, evidence[cut:]

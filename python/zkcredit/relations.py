@@ -6,6 +6,7 @@ the issuer's key from the registry, never from a proof.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from zkcredit import _native, digests
@@ -23,9 +24,11 @@ from zkcredit.entries import (
 from zkcredit.errors import CallerError, Refused
 
 if TYPE_CHECKING:
-    from zkcredit.ledger.registry import Registry
+    from zkcredit.ledger.registry import PublishedTerms, Registry
     from zkcredit.terms import Terms
 
+_CACHE = 1_024
+"""Relations kept, the least recently used one leaves."""
 _CIRCUITS = {
     Kind.OPEN: "open",
     Kind.SPEND: "spend",
@@ -64,43 +67,52 @@ def engine_statement(
     if not isinstance(statement, LineStatement):
         raise CallerError("registrations carry signatures, not proofs")
     published = registry.published(statement.terms_hash)
-    terms = published.terms
-    keys = []
     publics: dict[str, _native.Scalar] = {}
+    key = b""
     if not isinstance(statement, OpenStatement):
-        period = registry.period(statement.terms_hash, statement.period)
-        header = digests.token_header(ledger_id, terms.kind, statement.terms_hash, statement.period)
-        keys.append((period.bbs_key, header))
         publics["nullifier"] = statement.nullifier
+        key = registry.period(statement.terms_hash, statement.period).bbs_key
+    relation = _relation(ledger_id, int(statement.KIND), published, statement.period, key)
+    return relation.statement(context=context, publics=publics, points=_points(statement))
+
+
+@functools.lru_cache(_CACHE)
+def _relation(
+    ledger_id: bytes, number: int, published: PublishedTerms, period: int, bbs_key: bytes
+) -> _native.Relation:
+    """What all statements of a kind have in common under one key (empty for opens).
+
+    ``number`` is the kind's: members of an enumeration take longer to hash.
+    """
+    kind, terms = Kind(number), published.terms
+    header = digests.token_header(ledger_id, terms.kind, published.hash, period)
     labels: dict[str, bytes] = {}
-    if isinstance(statement, SpendStatement | BillingStatement):
+    if kind in (Kind.SPEND, Kind.STATEMENT):
         labels["value"] = digests.value_label(published.issuer_id, terms.currency)
-    return _native.Statement(
-        relation_for(statement.KIND, terms),
+    return _native.Relation(
+        relation_for(kind, terms),
         ledger_id=ledger_id,
-        context=context,
-        keys=keys,
+        keys=[(bbs_key, header)] if bbs_key else [],
         labels=labels,
-        publics=publics,
-        points=_points(statement),
     )
 
 
 def _points(statement: LineStatement) -> dict[str, bytes]:
-    points = {"next": statement.commitment}
     match statement:
-        case OpenStatement():
-            points["owner_tag"] = statement.owner_tag
         case SpendStatement():
-            points["claim"] = statement.claim
+            return {"next": statement.commitment, "claim": statement.claim}
+        case OpenStatement():
+            return {"next": statement.commitment, "owner_tag": statement.owner_tag}
         case RefreshStatement():
-            pass
+            return {"next": statement.commitment}
         case UpdateStatement():
-            points["tag"] = statement.bill_tag
+            return {"next": statement.commitment, "tag": statement.bill_tag}
         case BillingStatement():
-            points["tag"] = statement.bill_tag
-            points["due"] = statement.due_commitment
-    return points
+            return {
+                "next": statement.commitment,
+                "tag": statement.bill_tag,
+                "due": statement.due_commitment,
+            }
 
 
 def settlement_circuit() -> _native.Circuit:

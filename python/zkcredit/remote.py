@@ -296,12 +296,28 @@ class RemoteLedger(Mirror):
 
     def evidence(self, index: int) -> tuple[bytes, bytes]:
         """Evidence and memo of the entry at ``index``, as the entry names them."""
-        for _, encoded, evidence, memo, _ in _Source(self._client).records(index, index + 1):
-            if encoded == self._store.entry(index) and evidence is not None and memo is not None:
+        return self.evidence_of([index])[0]
+
+    def evidence_of(self, indexes: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        """Evidence and memo of each of these entries; a bundle of 256 is asked for once."""
+        bundles: dict[int, set[int]] = {}
+        for index in indexes:
+            bundles.setdefault(index // log.TILE_WIDTH, set()).add(index)
+        source = _Source(self._client)
+        found: dict[int, tuple[bytes, bytes]] = {}
+        for wanted in bundles.values():
+            for index, encoded, evidence, memo, _ in source.records(min(wanted), max(wanted) + 1):
+                if index not in wanted or evidence is None or memo is None:
+                    continue
                 named = Entry.decode(encoded).evidence_hash
-                if digests.evidence_hash(evidence, memo) == named:
-                    return evidence, memo
-        raise CallerError(f"the service has no evidence of an entry {index}")
+                if encoded == self._store.entry(index) and named == digests.evidence_hash(
+                    evidence, memo
+                ):
+                    found[index] = evidence, memo
+        missing = [index for index in indexes if index not in found]
+        if missing:
+            raise CallerError(f"the service has no evidence of an entry {missing[0]}")
+        return [found[index] for index in indexes]
 
     def records(self, start: int, stop: int) -> Iterator[Record]:
         """(index, encoded entry, evidence, memo, reply), read from the service anew."""

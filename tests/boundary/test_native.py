@@ -147,6 +147,29 @@ def _settlement() -> tuple[_native.Statement, bytes]:
     return statement, proof
 
 
+def test_a_relation_makes_the_statements_that_share_it() -> None:
+    circuit = _native.builtin_circuit("spend", {"K": 0, "M": 0, "bits": 8})
+    keys, labels = [(ISSUER.public_key, b"header")], {"value": b"label"}
+    relation = _native.Relation(circuit, ledger_id=b"\1" * 32, keys=keys, labels=labels)
+    points = {"next": b"\x80" + bytes(47), "claim": b"\xa0" + bytes(47)}
+    relation.statement(context=bytes(32), publics={"nullifier": bytes(32)}, points=points)
+    for changes, error in (
+        ({"context": bytes(31)}, errors.MalformedInput),
+        ({"publics": {"nullifier": b"\xff" * 32}}, errors.MalformedInput),
+        ({"publics": {}}, errors.CallerError),
+        ({"points": {"next": points["next"]}}, errors.CallerError),
+        ({"points": {**points, "other": points["next"]}}, errors.CallerError),
+        ({"points": {**points, "claim": bytes(47)}}, errors.MalformedInput),
+    ):
+        given = {"context": bytes(32), "publics": {"nullifier": bytes(32)}, "points": points}
+        with pytest.raises(error):
+            relation.statement(**{**given, **changes})  # type: ignore[arg-type]
+    with pytest.raises(errors.CallerError):
+        _native.Relation(circuit, ledger_id=b"\1" * 32, labels=labels)
+    with pytest.raises(errors.MalformedInput):
+        _native.Relation(circuit, ledger_id=bytes(31), keys=keys, labels=labels)
+
+
 def test_culprits_of_a_batch_are_named() -> None:
     statement, proof = _settlement()
     broken = bytes([*proof[:-1], proof[-1] ^ 1])

@@ -89,8 +89,13 @@ def test_the_life_of_a_line_over_http(world: World, ledger: RemoteLedger) -> Non
     assert world.wallet("ann").restore(ledger).restored == 1
     report = world.audit()
     assert (report.size, report.claims_settled) == (ledger.size, 2)
-    for index in range(ledger.size):
-        ledger.evidence(index)
+    everything = [ledger.evidence(index) for index in range(ledger.size)]
+    assert ledger.evidence_of(range(ledger.size)) == everything
+    assert ledger.evidence_of([paid[1], 0, paid[1]]) == [
+        everything[index] for index in (paid[1], 0, paid[1])
+    ]
+    with pytest.raises(CallerError, match=f"no evidence of an entry {ledger.size}"):
+        ledger.evidence_of([0, ledger.size])
     assert ledger.owed(world.clock()) == []
 
 

@@ -347,6 +347,9 @@ class Rogue:
             return self._ledger.evidence(index)
         return self._extra[found][1].evidence, self._extra[found][1].memo
 
+    def evidence_of(self, indexes: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        return [self.evidence(index) for index in indexes]
+
     def reply(self, index: int) -> bytes | None:
         if index in self.told:
             return self.told[index]
@@ -424,6 +427,8 @@ def forged_circuit(circuit: str, *blocks: str) -> Iterator[Callable[[Terms], Cir
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relations, "relation_for", relation_for)
+        # Nothing is kept from before, nor of the forged circuit afterwards.
+        patch.setattr(relations, "_relation", relations._relation.__wrapped__)
         yield forged
 
 

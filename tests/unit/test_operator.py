@@ -78,8 +78,14 @@ def test_accepted_entries_are_what_was_submitted(world: World) -> None:
     for index in (4, -1, 1 << 64):
         with pytest.raises(CallerError):
             world.ledger.entry(index)
-    with pytest.raises(CallerError):
-        world.ledger.evidence(4)
+    both = [world.ledger.evidence(index) for index in (3, 0)]
+    assert world.ledger.evidence_of([3, 0, 3]) == [*both, both[0]]
+    assert world.ledger.evidence_of([]) == []
+    for index in (4, -1, 1 << 64):
+        with pytest.raises(CallerError):
+            world.ledger.evidence(index)
+        with pytest.raises(CallerError, match=f"no evidence of an entry {index}"):
+            world.ledger.evidence_of([0, index])
 
 
 def test_registrations_are_countersigned(world: World) -> None:

@@ -9,9 +9,9 @@ in the signed tree and judged, or it is not there. Verdicts do not depend on the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from zkcredit.ahead import ahead
 from zkcredit.cosigner.store import CosignerStore
 from zkcredit.cosigner.tree import PublishedTree, TileReader
 from zkcredit.entries import Entry
@@ -277,11 +277,5 @@ def _read_ahead(source: PublishedLog, start: int, stop: int, believe: bool) -> I
             raise CheckFailed(f"entries {first} to {last - 1} are not all there", check="withheld")
         return _Step(records, believe)
 
-    with ThreadPoolExecutor(1) as reader:
-        waiting = reader.submit(load, start)
-        while start < stop:
-            step = waiting.result()
-            start = step.stop
-            if start < stop:
-                waiting = reader.submit(load, start)
-            yield step
+    aligned = start - start % TILE_WIDTH
+    return ahead(load, (max(i, start) for i in range(aligned, stop, _STEP_BUNDLES * TILE_WIDTH)))

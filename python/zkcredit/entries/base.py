@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import struct
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, ClassVar, Self
 
@@ -34,22 +36,29 @@ class Kind(enum.IntEnum):
     RECORDS = 14
     MEMBERS = 15
 
-    @property
+    @functools.cached_property
     def is_registration(self) -> bool:
         """Whether the evidence is signatures only (no proof, no memo)."""
         return self <= Kind.MERCHANT or self >= Kind.SCHEMA
 
-    @property
+    @functools.cached_property
     def memo_bytes(self) -> int:
         """Length of the memo: 128 for steps of a line, else 0."""
         return MEMO_BYTES if Kind.OPEN <= self <= Kind.STATEMENT else 0
+
+    @functools.cached_property
+    def signature_count(self) -> int:
+        """Number of BLS signatures in the evidence as it is submitted, before any proof."""
+        if self in (Kind.ISSUER, Kind.MERCHANT):
+            return 2
+        return int(self.is_registration or self is Kind.OPEN)
 
     @property
     def has_reply(self) -> bool:
         """Whether the issuer answers the entry with a signature."""
         return Kind.OPEN <= self <= Kind.STATEMENT
 
-    @property
+    @functools.cached_property
     def reply_is_public(self) -> bool:
         """Whether the answer is a bare signature that everybody can check."""
         return self in (Kind.SPEND, Kind.REFRESH)
@@ -66,7 +75,10 @@ _FROM_ONE = frozenset(("period", "number", "epoch"))
 
 
 class Layout:
-    """Names and widths of the fields of a statement of fixed length."""
+    """Names and widths of the fields of a statement of fixed length.
+
+    A field of so many bytes, or an unsigned integer of a :mod:`struct` code.
+    """
 
     def __init__(self, **fields: int | str) -> None:
         self.names = tuple(fields)
@@ -78,7 +90,10 @@ class Layout:
         )
         codes = (s if isinstance(s, str) else f"{s}s" for s in fields.values())
         self.struct = struct.Struct(">" + "".join(codes))
+        self.counted = tuple((i, n) for i, n in enumerate(fields) if n in _FROM_ONE)
         self.values = attrgetter(*fields)
+        self.setters: tuple[Callable[[Any, Any], None], ...] = ()
+        """What sets the fields of its class, whose statements are frozen otherwise."""
 
 
 _CLASSES: dict[int, type[Statement]] = {}
@@ -142,7 +157,17 @@ class FixedStatement(Statement):
                 f"{cls.KIND.name.lower()} statement has {len(body)} bytes of fields, "
                 f"not {layout.struct.size}"
             )
-        return cls(*layout.struct.unpack(body))
+        values = layout.struct.unpack(body)
+        for position, name in layout.counted:
+            if values[position] == 0:
+                raise CallerError(f"{name} counts from 1")
+        # Lengths and ranges are those of the layout: they need not be checked again.
+        statement = object.__new__(cls)
+        if not layout.setters:
+            layout.setters = tuple(getattr(cls, name).__set__ for name in layout.names)
+        for store, value in zip(layout.setters, values, strict=True):
+            store(statement, value)
+        return statement
 
 
 def check_layout(statement: Any, layout: Layout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from zkcredit.codec import Reader, Writer
@@ -12,6 +13,7 @@ ENTRY_MAX_BYTES = 65_535
 """Longest encoded entry; an entry bundle has a two-byte length before each."""
 EVIDENCE_MAX_BYTES = 1 << 20
 """Longest evidence that is read at all."""
+_HEAD = struct.Struct(">BQ32s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,9 @@ class Entry:
 
     def encode_with(self, statement: bytes) -> bytes:
         """The same where the encoded statement is at hand already."""
-        writer = Writer().u8(VERSION).u64(self.timestamp_ms).fixed(self.evidence_hash, 32)
-        data = writer.finish() + statement
+        if len(self.evidence_hash) != 32 or not 0 <= self.timestamp_ms < 1 << 64:
+            raise CallerError("entries have a time of 64 bits and an evidence hash of 32 bytes")
+        data = _HEAD.pack(VERSION, self.timestamp_ms, self.evidence_hash) + statement
         if len(data) > ENTRY_MAX_BYTES:
             raise CallerError(f"entry is longer than {ENTRY_MAX_BYTES} bytes")
         return data

@@ -99,6 +99,10 @@ class LedgerView(Protocol):
         """Evidence and memo of the entry at ``index``."""
         ...
 
+    def evidence_of(self, indexes: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        """Evidence and memo of each of these entries."""
+        ...
+
     def reply(self, index: int) -> bytes | None:
         """The issuer's reply to the entry at ``index``, None while it is owed."""
         ...

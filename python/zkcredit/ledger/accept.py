@@ -14,6 +14,7 @@ from zkcredit import digests
 from zkcredit.entries import (
     Entry,
     Kind,
+    LineStatement,
     OpenStatement,
     SettleStatement,
     SpendStatement,
@@ -193,14 +194,14 @@ class BatchIndex:
         statement = candidate.statement
         self._statements[candidate.statement_hash] = index
         changes.statements.append((candidate.statement_hash, index))
-        if isinstance(statement, OpenStatement | Nullifying):
-            terms = self._registry.published(statement.terms_hash).index
-            key = (terms, statement.period, int(statement.KIND))
+        if isinstance(statement, LineStatement):
+            published = self._registry.published(statement.terms_hash)
+            key = (published.index, statement.period, int(statement.KIND))
             changes.counts[key] = changes.counts.get(key, 0) + 1
-        if isinstance(statement, Nullifying):
-            issuer = self.issuer_number(self._registry.published(statement.terms_hash).issuer_id)
-            self._nullifiers[issuer, statement.nullifier] = index
-            changes.nullifiers.append((statement.nullifier, issuer, index))
+            if not isinstance(statement, OpenStatement):
+                issuer = self.issuer_number(published.issuer_id)
+                self._nullifiers[issuer, statement.nullifier] = index
+                changes.nullifiers.append((statement.nullifier, issuer, index))
         if isinstance(statement, SpendStatement):
             self._payees[statement.payee] = index
             changes.payees.append((statement.payee, index))
@@ -219,7 +220,7 @@ class BatchIndex:
 def owed_key(registry: Registry, index: int, entry: Entry) -> tuple[int, int, int, int]:
     """(issuer number, public, due time in ms, entry) under which a reply is owed."""
     statement = entry.statement
-    assert isinstance(statement, OpenStatement | Nullifying)
+    assert isinstance(statement, LineStatement)
     published = registry.published(statement.terms_hash)
     issuer = registry.issuer(published.issuer_id).index
     due_ms = min(entry.timestamp_ms + published.terms.sign_within_ms, (1 << 63) - 1)
@@ -232,7 +233,7 @@ def add_entry(
     """Queues the rows of an entry (given also ``encoded``); returns its leaf hash."""
     statement = entry.statement
     changes.entries.append((index, encoded))
-    if isinstance(statement, OpenStatement | Nullifying):
+    if isinstance(statement, LineStatement):
         changes.owed.append((*owed_key(registry, index, entry), int(statement.KIND)))
     return log.leaf_hash(encoded)
 

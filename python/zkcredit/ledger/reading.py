@@ -5,7 +5,7 @@ What the operator keeps and what a follower has copied are read in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from zkcredit.entries import Entry, Kind
@@ -91,6 +91,15 @@ class StoredLog:
     def evidence(self, index: int) -> tuple[bytes, bytes]:
         """Evidence and memo of the entry at ``index``."""
         return self._store.evidence(index)
+
+    def evidence_of(self, indexes: Sequence[int]) -> list[tuple[bytes, bytes]]:
+        """Evidence and memo of each of these entries; CallerError if one has none."""
+        rows = self._store.lookup("evidence", "idx", filter(_is_index, indexes))
+        found = {index: (evidence, memo) for index, evidence, memo in rows}
+        missing = [index for index in indexes if index not in found]
+        if missing:
+            raise CallerError(f"the ledger has no evidence of an entry {missing[0]}")
+        return [found[index] for index in indexes]
 
     def reply(self, index: int) -> bytes | None:
         """The issuer's reply to the entry at ``index``, None while there is none."""
@@ -208,3 +217,8 @@ class StoredLog:
         """Proof that the tree of ``old_size`` entries is a prefix of that of ``new_size``."""
         self.root(new_size)
         return log.consistency_proof(self._node, old_size, new_size)
+
+
+def _is_index(index: int) -> bool:
+    """Whether a database can hold an entry of this index."""
+    return 0 <= index < 1 << 63

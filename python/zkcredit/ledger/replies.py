@@ -56,12 +56,16 @@ def verify_replies(registry: Registry, items: Sequence[tuple[LineStatement, byte
     public: list[tuple[bytes, bytes, int, bytes, bytes, bytes]] = []
     sealed: list[tuple[bytes, bytes, bytes]] = []
     places: tuple[list[int], list[int]] = ([], [])
+    parameters: dict[tuple[bytes, int], tuple[bytes, bytes, int]] = {}
     for position, (statement, reply) in enumerate(items):
         if isinstance(statement, SpendStatement | RefreshStatement):
             if len(reply) != PUBLIC_BYTES:
                 raise MalformedInput(f"reply {position} has {len(reply)} bytes, not {PUBLIC_BYTES}")
-            parameters = token_parameters(registry, statement.terms_hash, statement.period)
-            public.append((*parameters, statement.nullifier, statement.commitment, reply))
+            token = statement.terms_hash, statement.period
+            if token not in parameters:
+                parameters[token] = token_parameters(registry, *token)
+            signed = statement.nullifier, statement.commitment, reply
+            public.append((*parameters[token], *signed))
             places[0].append(position)
         else:
             body, signature = split_sealed(reply)

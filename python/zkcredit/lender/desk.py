@@ -86,7 +86,9 @@ class Desk(IssuerDesk[LenderStore, LenderKeys]):
             key = self.keys.period_key(terms_hash, period)
             if key.public_key != registry.period(terms_hash, period).bbs_key:
                 raise StateConflict(f"period {period} was opened with a key of another seed")
-            items = [self._item(jobs[position], period) for position in positions]
+            product = jobs[positions[0]].product
+            header, count = product.header(period), product.terms.message_count
+            items = [(header, count, *self._item(jobs[position])) for position in positions]
             for position, (final, signature) in zip(
                 positions, key.sign_commitments(items), strict=True
             ):
@@ -103,16 +105,12 @@ class Desk(IssuerDesk[LenderStore, LenderKeys]):
         return [row for row in rows if row is not None]
 
     @staticmethod
-    def _item(job: Job, period: int) -> tuple[bytes, int, bytes, bytes, list[tuple[int, int]]]:
+    def _item(job: Job) -> tuple[bytes, bytes, list[tuple[int, int]]]:
+        """C′, the tweak and what else is added to it."""
         statement = job.statement
         nullifier = b"" if isinstance(statement, OpenStatement) else statement.nullifier
-        return (
-            job.product.header(period),
-            job.product.terms.message_count,
-            statement.commitment,
-            tweak(statement.KIND, nullifier, statement.commitment),
-            job.adjustments,
-        )
+        added = tweak(statement.KIND, nullifier, statement.commitment)
+        return statement.commitment, added, job.adjustments
 
     def _reply(self, job: Job, signature: bytes) -> bytes:
         """The reply as it goes to the ledger: sealed ones end with the lender's signature."""
@@ -176,8 +174,8 @@ def check_entries(
     from zkcredit.ledger.verify import Batch
 
     batch = Batch(registry)
-    for index, statement in entries:
-        evidence, memo = ledger.evidence(index)
+    beside = ledger.evidence_of([index for index, _ in entries])
+    for (index, statement), (evidence, memo) in zip(entries, beside, strict=True):
         batch.add(index, Submission(statement, evidence, memo))
     return batch.run()
 

@@ -102,8 +102,13 @@ def _sign_batch(
     cursor: tuple[int, Entry],
 ) -> None:
     store = desk.store
-    known = store.signatures(origin_of(statement) for _, statement in own)
-    fresh = [(i, s) for i, s in own if origin_of(s) not in known and s.KIND in _SIGNED_HERE]
+    origins = [origin_of(statement) for _, statement in own]
+    known = store.signatures(origins)
+    fresh = [
+        item
+        for item, origin in zip(own, origins, strict=True)
+        if origin not in known and item[1].KIND in _SIGNED_HERE
+    ]
     errors: dict[int, str] = {
         index: str(error) for index, error in check_entries(ledger, registry, fresh).items()
     }
@@ -113,14 +118,18 @@ def _sign_batch(
     }
     jobs, opened = [], []
     taken: set[bytes] = set()
+    products: dict[bytes, Product] = {}
     for index, statement in fresh:
         if index in errors:
             continue
-        if origin_of(statement) in taken:
+        origin = origin_of(statement)
+        if origin in taken:
             errors[index] = "this nullifier was signed before for another entry"
             continue
-        taken.add(origin_of(statement))
-        product = Product.find(registry, statement.terms_hash)
+        taken.add(origin)
+        product = products.get(statement.terms_hash)
+        if product is None:
+            product = products[statement.terms_hash] = Product.find(registry, statement.terms_hash)
         if not isinstance(statement, OpenStatement):
             jobs.append(Job(index, statement, product))
             continue
@@ -132,8 +141,9 @@ def _sign_batch(
             jobs.append(_open_job(index, statement, product, account))
     signatures = desk.sign(registry, jobs)
     with store.write():
-        for index, statement in own:
-            _check_known(desk, ledger, index, statement, known=known, errors=errors)
+        for (index, statement), origin in zip(own, origins, strict=True):
+            if origin in known:
+                _check_known(desk, ledger, index, statement, row=known[origin], errors=errors)
         for index, reason in errors.items():
             store.add_fault(index, reason)
         store.add_signatures(signatures)
@@ -149,13 +159,10 @@ def _check_known(
     index: int,
     statement: LineStatement,
     *,
-    known: dict[bytes, Signature],
+    row: Signature,
     errors: dict[int, str],
 ) -> None:
     """An entry whose nullifier was signed before: the same reply again, or a fault."""
-    row = known.get(origin_of(statement))
-    if row is None:
-        return
     if row.commitment != statement.commitment or row.kind != statement.KIND:
         errors[index] = "this nullifier was signed before for another commitment"
     elif row.entry_index != index or ledger.reply(index) is None:

@@ -162,6 +162,7 @@ fn a_commitment_outside_the_subgroup_learns_nothing() {
         let item = SignedCommitment {
             context: &context,
             commitment,
+            tweak: Scalar::default(),
             signature: &signature,
         };
         assert_eq!(verify_commitments(&[item]), Ok(vec![]));
@@ -213,31 +214,41 @@ fn degenerate_commitments_are_refused() {
     assert!(matches!(result, Err(Error::Misuse(_))));
 }
 
-/// Contexts of three issuers and `n` signatures, spread over them.
-fn signed(contexts: &[(SecretKey, SigningContext)], n: usize) -> Vec<(usize, E1Affine, Signature)> {
-    (0..n)
-        .map(|i| {
-            let which = i % contexts.len();
-            let (key, context) = &contexts[which];
-            let start = commitment(context, &token(i as u64));
-            let tweak = serial_tweak(&[i as u8; 32], &start.to_compressed());
-            let (end, signature) =
-                sign_commitment(key, context, &start, &tweak, &[]).expect("signs");
-            (which, end, signature)
-        })
-        .collect()
+/// A signature on C′ and a tweak in one of some contexts.
+#[derive(Clone)]
+struct Signed {
+    context: usize,
+    commitment: E1Affine,
+    tweak: Scalar,
+    signature: Signature,
 }
 
-fn refused(
-    contexts: &[(SecretKey, SigningContext)],
-    list: &[(usize, E1Affine, Signature)],
-) -> Vec<usize> {
+/// `n` signatures, spread over the issuers.
+fn signed(contexts: &[(SecretKey, SigningContext)], n: usize) -> Vec<Signed> {
+    let one = |i| {
+        let (key, context) = &contexts[i % contexts.len()];
+        let commitment = commitment(context, &token(i as u64));
+        let tweak = serial_tweak(&[i as u8; 32], &commitment.to_compressed());
+        let (_, signature) =
+            sign_commitment(key, context, &commitment, &tweak, &[]).expect("signs");
+        Signed {
+            context: i % contexts.len(),
+            commitment,
+            tweak,
+            signature,
+        }
+    };
+    (0..n).map(one).collect()
+}
+
+fn refused(contexts: &[(SecretKey, SigningContext)], list: &[Signed]) -> Vec<usize> {
     let items: Vec<SignedCommitment<'_>> = list
         .iter()
-        .map(|(which, commitment, signature)| SignedCommitment {
-            context: &contexts[*which].1,
-            commitment,
-            signature,
+        .map(|signed| SignedCommitment {
+            context: &contexts[signed.context].1,
+            commitment: &signed.commitment,
+            tweak: signed.tweak,
+            signature: &signed.signature,
         })
         .collect();
     verify_commitments(&items).expect("a random source")
@@ -253,20 +264,23 @@ fn batches_name_every_culprit() {
         assert_eq!(refused(&contexts, &good), []);
         for position in 0..n {
             let mut bad = good.clone();
-            bad[position].1 = commitment(&contexts[0].1, &token(999));
+            bad[position].commitment = commitment(&contexts[0].1, &token(999));
+            assert_eq!(refused(&contexts, &bad), [position], "of {n}");
+            let mut bad = good.clone();
+            bad[position].tweak += Scalar::ONE;
             assert_eq!(refused(&contexts, &bad), [position], "of {n}");
         }
     }
     let mut good = signed(&contexts, 9);
     // Errors that cancel in an unweighted sum: two signatures of one issuer swapped.
-    let (first, second) = (good[0].2.clone(), good[3].2.clone());
-    (good[0].2, good[3].2) = (second, first);
+    let (first, second) = (good[0].signature.clone(), good[3].signature.clone());
+    (good[0].signature, good[3].signature) = (second, first);
     assert_eq!(refused(&contexts, &good), [0, 3]);
     // The same good signature twice is fine; a foreign issuer's is not.
     let mut twice = signed(&contexts, 3);
     twice.push(twice[1].clone());
     assert_eq!(refused(&contexts, &twice), []);
-    twice[3].0 = 2;
+    twice[3].context = 2;
     assert_eq!(refused(&contexts, &twice), [3]);
 }
 
@@ -275,9 +289,20 @@ fn opposite_errors_do_not_cancel() {
     let contexts = vec![(key(3), context(&key(3)))];
     let mut list = signed(&contexts, 2);
     let shift = contexts[0].1.message_generators()[4].to_e1();
-    list[0].1 = (list[0].1.to_e1() + shift).to_affine().expect("a point");
-    list[1].1 = (list[1].1.to_e1() - shift).to_affine().expect("a point");
+    let moved = |signed: &Signed, by: E1| (signed.commitment.to_e1() + by).to_affine();
+    list[0].commitment = moved(&list[0], shift).expect("a point");
+    list[1].commitment = moved(&list[1], -shift).expect("a point");
     assert_eq!(refused(&contexts, &list), [0, 1]);
+    let mut list = signed(&contexts, 2);
+    list[0].tweak += Scalar::ONE;
+    list[1].tweak -= Scalar::ONE;
+    assert_eq!(refused(&contexts, &list), [0, 1]);
+    // What the commitment lacks, the tweak may bring: the sum is what is signed.
+    let serial = contexts[0].1.message_generators()[SERIAL_INDEX].to_e1();
+    let mut list = signed(&contexts, 2);
+    list[1].tweak += Scalar::ONE;
+    list[1].commitment = moved(&list[1], -serial).expect("a point");
+    assert_eq!(refused(&contexts, &list), []);
 }
 
 #[test]
@@ -295,8 +320,60 @@ fn a_batch_pairs_every_signature_with_its_own_issuer() {
     let a = a.to_affine().expect("not the identity").to_compressed();
     let bytes = [a.as_slice(), &e.to_bytes_be()].concat();
     let forged = Signature::from_bytes(&bytes.try_into().expect("80 bytes")).expect("well formed");
-    list.push((1, point, forged));
+    list.push(Signed {
+        context: 1,
+        commitment: point,
+        tweak: Scalar::default(),
+        signature: forged,
+    });
     assert_eq!(refused(&contexts, &list), [1]);
     list.swap(0, 1);
     assert_eq!(refused(&contexts, &list), [0]);
+}
+
+#[test]
+fn decoding_many_signatures_is_as_strict_as_decoding_one() {
+    let key = key(3);
+    let context = context(&key);
+    let contexts = vec![(key, context)];
+    let whole: Vec<Vec<u8>> = signed(&contexts, 3)
+        .iter()
+        .map(|signed| signed.signature.to_bytes().to_vec())
+        .collect();
+    let outside = |bytes: &[u8]| {
+        let a = E1Affine::from_compressed(bytes[..48].try_into().expect("48 bytes"));
+        let tainted = (E1::from(a.expect("a point")) + torsion()).to_affine();
+        let tainted = tainted.expect("a point").to_compressed();
+        [tainted.as_slice(), &bytes[48..]].concat()
+    };
+    let bad = [
+        outside(&whole[0]),
+        [&whole[1][..48], [0; 32].as_slice()].concat(),
+        [&whole[1][..48], [0xff; 32].as_slice()].concat(),
+        [[0xc0].as_slice(), &[0; 47], &whole[1][48..]].concat(),
+        whole[2][..79].to_vec(),
+        [whole[2].as_slice(), &[0]].concat(),
+        Vec::new(),
+    ];
+    // Few are tested one by one, many together.
+    for count in [0, 1, 4, 191, 192, 300] {
+        let good: Vec<&[u8]> = whole
+            .iter()
+            .cycle()
+            .take(count)
+            .map(Vec::as_slice)
+            .collect();
+        assert!(Signature::from_bytes_many(&good).iter().all(Result::is_ok));
+        for bad in &bad {
+            let mut list = good.clone();
+            list.insert(count / 2, bad);
+            for (encoded, found) in list.iter().zip(Signature::from_bytes_many(&list)) {
+                let alone = (*encoded)
+                    .try_into()
+                    .map_err(|_| Error::Malformed("signature"))
+                    .and_then(Signature::from_bytes);
+                assert_eq!(found, alone, "{count}");
+            }
+        }
+    }
 }

@@ -141,7 +141,7 @@ fn instance(
     circuit: &Circuit,
     keys: &Keys,
     labels: Option<&Bound<'_, PyDict>>,
-    publics: Option<&Bound<'_, PyDict>>,
+    publics: Vec<Scalar>,
 ) -> PyResult<Instance> {
     let decoded: Vec<[u8; 96]> = keys
         .iter()
@@ -160,14 +160,16 @@ fn instance(
         "label",
         to_bytes,
     )?;
-    let to_scalar = |v: &Bound<'_, PyAny>| scalar(v).map(|s| *s);
-    let publics = ordered(
-        publics,
-        own.publics.iter().map(String::as_str),
-        "public",
-        to_scalar,
-    )?;
     Instance::new(Arc::clone(own), &pairs, labels, publics).map_err(raise)
+}
+
+/// The circuit's public scalars by name.
+fn public_scalars(
+    circuit: &engine::Circuit,
+    given: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Vec<Scalar>> {
+    let names = circuit.publics.iter().map(String::as_str);
+    ordered(given, names, "public", |value| Ok(*scalar(value)?))
 }
 
 /// A checked witness with the statement's points computed from it.
@@ -189,6 +191,7 @@ impl Prover {
         publics: Option<&Bound<'_, PyDict>>,
         witness: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
+        let publics = public_scalars(&circuit.0, publics)?;
         let instance = instance(circuit, &keys, labels, publics)?;
         let decode = |s: &Vec<u8>| Signature::from_bytes(&fixed(s, "a signature")?).map_err(raise);
         let signatures = signatures
@@ -250,6 +253,28 @@ fn read_witness(circuit: &Circuit, given: &Bound<'_, PyDict>) -> PyResult<Witnes
 #[pyclass(frozen, module = "zkcredit._native")]
 pub struct Statement(engine::Statement);
 
+impl Statement {
+    /// `instance` with its circuit's points by name.
+    fn join(
+        instance: Instance,
+        ledger_id: [u8; 32],
+        context: &[u8],
+        points: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let names = instance
+            .circuit
+            .commitments
+            .iter()
+            .map(|c| c.point.as_str());
+        let decode = |v: &Bound<'_, PyAny>| fixed(v.cast::<PyBytes>()?.as_bytes(), "a point");
+        let points = ordered(Some(points), names, "point", decode)?;
+        let context = fixed(context, "a context")?;
+        engine::Statement::new(instance, ledger_id, context, points)
+            .map(Statement)
+            .map_err(raise)
+    }
+}
+
 #[pymethods]
 impl Statement {
     #[new]
@@ -263,15 +288,48 @@ impl Statement {
         publics: Option<&Bound<'_, PyDict>>,
         points: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
-        let instance = instance(circuit, &keys, labels, publics)?;
-        let names = circuit.0.commitments.iter().map(|c| c.point.as_str());
-        let decode = |v: &Bound<'_, PyAny>| fixed(v.cast::<PyBytes>()?.as_bytes(), "a point");
-        let points = ordered(Some(points), names, "point", decode)?;
-        let ledger_id = fixed(ledger_id, "a ledger id")?;
-        let context = fixed(context, "a context")?;
-        engine::Statement::new(instance, ledger_id, context, points)
-            .map(Statement)
-            .map_err(raise)
+        Relation::new(circuit, ledger_id, keys, labels)?.statement(context, publics, points)
+    }
+}
+
+/// What many statements have in common: circuit, ledger, issuer keys and labels.
+#[pyclass(frozen, module = "zkcredit._native")]
+pub struct Relation {
+    /// Its public scalars stand for those of the statements.
+    instance: Instance,
+    ledger_id: [u8; 32],
+}
+
+#[pymethods]
+impl Relation {
+    #[new]
+    #[pyo3(signature = (circuit, *, ledger_id, keys=vec![], labels=None))]
+    fn new(
+        circuit: &Circuit,
+        ledger_id: &[u8],
+        keys: Keys,
+        labels: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let publics = vec![Scalar::default(); circuit.0.publics.len()];
+        Ok(Relation {
+            instance: instance(circuit, &keys, labels, publics)?,
+            ledger_id: fixed(ledger_id, "a ledger id")?,
+        })
+    }
+
+    /// One of the statements.
+    #[pyo3(signature = (*, context, publics=None, points))]
+    fn statement(
+        &self,
+        context: &[u8],
+        publics: Option<&Bound<'_, PyDict>>,
+        points: &Bound<'_, PyDict>,
+    ) -> PyResult<Statement> {
+        let instance = Instance {
+            publics: public_scalars(&self.instance.circuit, publics)?,
+            ..self.instance.clone()
+        };
+        Statement::join(instance, self.ledger_id, context, points)
     }
 }
 

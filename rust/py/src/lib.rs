@@ -33,7 +33,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::engine::{
-        Circuit, Prover, Statement, builtin_circuit, builtin_circuit_text, verify, verify_batch,
+        Circuit, Prover, Relation, Statement, builtin_circuit, builtin_circuit_text, verify,
+        verify_batch,
     };
     #[pymodule_export]
     use super::hashing::{

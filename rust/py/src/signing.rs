@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -44,10 +45,8 @@ fn context(key: &[u8; 96], header: &[u8], count: usize) -> PyResult<Arc<SigningC
     Ok(made)
 }
 
-/// A commitment on the curve; it may lie outside the subgroup.
-fn commitment(bytes: &[u8]) -> PyResult<E1Affine> {
-    E1Affine::from_compressed(&fixed(bytes, "a commitment")?)
-        .ok_or_else(|| MalformedInput::new_err("bytes are no point of the curve"))
+fn not_on_curve() -> PyErr {
+    MalformedInput::new_err("bytes are no point of the curve")
 }
 
 type Adjustments<'py> = Vec<(usize, Bound<'py, PyAny>)>;
@@ -68,9 +67,24 @@ pub struct IssuerKey {
 
 struct Order {
     context: Arc<SigningContext>,
-    commitment: E1Affine,
     tweak: Scalar,
     adjustments: Vec<(usize, Scalar)>,
+}
+
+impl IssuerKey {
+    /// `C_final` and the signature on it, encoded; a C′ outside the subgroup is signed too.
+    fn sign(&self, order: &Order, point: Option<E1Affine>) -> PyResult<([u8; 48], [u8; 80])> {
+        let point = point.ok_or_else(not_on_curve)?;
+        token::sign_commitment(
+            &self.secret,
+            &order.context,
+            &point,
+            &order.tweak,
+            &order.adjustments,
+        )
+        .map(|(end, signature)| (end.to_compressed(), signature.to_bytes()))
+        .map_err(raise)
+    }
 }
 
 #[pymethods]
@@ -97,30 +111,32 @@ impl IssuerKey {
     fn sign_commitments<'py>(
         &self,
         py: Python<'py>,
-        items: Vec<(Vec<u8>, usize, Vec<u8>, Vec<u8>, Adjustments<'py>)>,
+        items: Vec<(
+            PyBackedBytes,
+            usize,
+            PyBackedBytes,
+            PyBackedBytes,
+            Adjustments<'py>,
+        )>,
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
         let mut orders = Vec::with_capacity(items.len());
+        let mut encoded = Vec::with_capacity(items.len());
         for (header, count, point, tweak, added) in &items {
+            encoded.push(fixed(point, "a commitment")?);
             orders.push(Order {
                 context: context(self.public.as_bytes(), header, *count)?,
-                commitment: commitment(point)?,
                 tweak: scalar_bytes(tweak)?,
                 adjustments: adjustments(added)?,
             });
         }
-        let sign = |o: &Order| {
-            token::sign_commitment(
-                &self.secret,
-                &o.context,
-                &o.commitment,
-                &o.tweak,
-                &o.adjustments,
-            )
-        };
-        let signed: Result<Vec<_>, _> = py.detach(|| orders.par_iter().map(sign).collect());
-        let signed = signed.map_err(raise)?.into_iter();
-        Ok(signed
-            .map(|(c, s)| (bytes(py, &c.to_compressed()), bytes(py, &s.to_bytes())))
+        let signed: PyResult<Vec<_>> = py.detach(|| {
+            let points = E1Affine::from_compressed_many(&encoded);
+            let orders = orders.par_iter().zip(points);
+            orders.map(|(o, point)| self.sign(o, point)).collect()
+        });
+        Ok(signed?
+            .into_iter()
+            .map(|(c, s)| (bytes(py, &c), bytes(py, &s)))
             .collect())
     }
 
@@ -196,23 +212,33 @@ pub fn check_issuer_key(public_key: &[u8]) -> PyResult<()> {
 }
 
 /// Public key, header, message count, nullifier, C′, signature.
-type SignedBytes = (Vec<u8>, Vec<u8>, usize, Vec<u8>, Vec<u8>, Vec<u8>);
+type SignedBytes = (
+    PyBackedBytes,
+    PyBackedBytes,
+    usize,
+    PyBackedBytes,
+    PyBackedBytes,
+    PyBackedBytes,
+);
 
-/// A signature with the `C_final` that it should be on.
+/// A signature with the commitment and the tweak that it should be on.
 struct Signed {
     context: Arc<SigningContext>,
     commitment: E1Affine,
+    tweak: Scalar,
     signature: Signature,
 }
 
 impl Signed {
-    fn decode((key, header, count, nullifier, point, signature): &SignedBytes) -> PyResult<Self> {
-        let tweak = token::serial_tweak(nullifier, &fixed(point, "a commitment")?);
-        let final_point = token::final_commitment(&commitment(point)?, &tweak, &[]);
-        let signature = Signature::from_bytes(&fixed(signature, "a signature")?);
+    fn decode(
+        (key, header, count, nullifier, encoded, _): &SignedBytes,
+        point: Option<E1Affine>,
+        signature: Result<Signature, Error>,
+    ) -> PyResult<Self> {
         Ok(Signed {
             context: context(&fixed(key, "an issuer key")?, header, *count)?,
-            commitment: final_point.map_err(raise)?,
+            commitment: point.ok_or_else(not_on_curve)?,
+            tweak: token::serial_tweak(nullifier, &fixed(encoded, "a commitment")?),
             signature: signature.map_err(raise)?,
         })
     }
@@ -227,9 +253,10 @@ const MIN_SHARE: usize = 64;
 #[pyfunction]
 pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyResult<()> {
     let culprits = py.detach(|| {
+        let decoded = decode_all(&items);
         let share = items.len().div_ceil(rayon::current_num_threads());
         let share = share.max(MIN_SHARE);
-        let parts = items.par_chunks(share).enumerate();
+        let parts = decoded.par_chunks(share).enumerate();
         let refused = parts.map(|(part, items)| {
             let refused = culprits_of(items)?;
             Ok(refused.into_iter().map(move |i| part * share + i).collect())
@@ -244,25 +271,40 @@ pub fn verify_public_signatures(py: Python<'_>, items: Vec<SignedBytes>) -> PyRe
     }
 }
 
-fn culprits_of(items: &[SignedBytes]) -> Result<Vec<usize>, Error> {
-    let mut bad = Vec::new();
-    let mut decoded = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        match Signed::decode(item) {
-            Ok(signed) => decoded.push((index, signed)),
-            Err(_) => bad.push(index),
-        }
-    }
-    let signed: Vec<SignedCommitment<'_>> = decoded
+/// What decodes.
+fn decode_all(items: &[SignedBytes]) -> Vec<Option<Signed>> {
+    let encoded: Vec<&[u8]> = items.iter().map(|item| &*item.5).collect();
+    let signatures = Signature::from_bytes_many(&encoded);
+    let encoded: Vec<[u8; 48]> = items
         .iter()
-        .map(|(_, s)| SignedCommitment {
-            context: &s.context,
-            commitment: &s.commitment,
-            signature: &s.signature,
-        })
+        .map(|item| (*item.4).try_into().unwrap_or([0; 48]))
         .collect();
+    let points = E1Affine::from_compressed_many(&encoded);
+    items
+        .par_iter()
+        .zip(points)
+        .zip(signatures)
+        .map(|((item, point), signature)| Signed::decode(item, point, signature).ok())
+        .collect()
+}
+
+fn culprits_of(items: &[Option<Signed>]) -> Result<Vec<usize>, Error> {
+    let (mut bad, mut places, mut signed) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, item) in items.iter().enumerate() {
+        let Some(item) = item else {
+            bad.push(index);
+            continue;
+        };
+        places.push(index);
+        signed.push(SignedCommitment {
+            context: &item.context,
+            commitment: &item.commitment,
+            tweak: item.tweak,
+            signature: &item.signature,
+        });
+    }
     let refused = verify_commitments(&signed)?;
-    bad.extend(refused.into_iter().map(|i| decoded[i].0));
+    bad.extend(refused.into_iter().map(|i| places[i]));
     bad.sort_unstable();
     Ok(bad)
 }

@@ -1,13 +1,17 @@
 //! BBS signatures (A, e): codec, `Sign` and `Verify` of the draft on octet messages.
 
+use rayon::prelude::*;
+
 use super::interface::{GeneratorSet, Interface};
 use super::keys::prepared_generator;
 use super::{PublicKey, SecretKey, Suite};
 use crate::error::{Error, Result};
-use crate::group::{E1, G1Affine, Scalar, pairing_product_is_one};
+use crate::group::{E1, E1Affine, G1Affine, Scalar, all_in_subgroup, pairing_product_is_one};
 
 /// Bytes of an encoded signature: `A` compressed (48) and `e` (32).
 pub const SIGNATURE_LEN: usize = 80;
+
+const MALFORMED: Error = Error::Malformed("signature");
 
 /// A signature: `A = 1/(x + e)·B` in G1, not the identity, and `e ≠ 0`.
 ///
@@ -34,19 +38,35 @@ impl Signature {
     /// other than the identity and `0 < e < r`. Membership in G1 matters to holders:
     /// a torsion part in `A` would mark them in every presentation.
     pub fn from_bytes(bytes: &[u8; SIGNATURE_LEN]) -> Result<Self> {
-        let (a_bytes, e_bytes) = bytes.split_at(48);
-        let a = a_bytes
-            .try_into()
-            .ok()
-            .and_then(G1Affine::from_compressed)
-            .ok_or(Error::Malformed("signature"))?;
-        let e = e_bytes
-            .try_into()
-            .ok()
-            .and_then(Scalar::from_bytes_be)
-            .filter(|e| !e.is_zero())
-            .ok_or(Error::Malformed("signature"))?;
+        let (a, e) = bytes.split_first_chunk::<48>().ok_or(MALFORMED)?;
+        let a = E1Affine::from_compressed(a).ok_or(MALFORMED)?;
+        let a = a.to_g1().ok_or(MALFORMED)?;
+        let e = e.try_into().ok().and_then(scalar).ok_or(MALFORMED)?;
         Ok(Signature { a, e })
+    }
+
+    /// [`Self::from_bytes`] of many encodings on all threads, membership in G1 tested for
+    /// all at once ([`all_in_subgroup`]). Variable time, all inputs public.
+    ///
+    /// # Errors
+    /// Each as of [`Self::from_bytes`], [`Error::Malformed`] also for another length.
+    #[must_use]
+    pub fn from_bytes_many(encoded: &[&[u8]]) -> Vec<Result<Self>> {
+        let head = |bytes: &&[u8]| bytes.first_chunk().copied().unwrap_or([0; 48]);
+        let heads: Vec<[u8; 48]> = encoded.iter().map(head).collect();
+        let points = E1Affine::from_compressed_many(&heads);
+        let known: Vec<E1Affine> = points.iter().flatten().copied().collect();
+        let tested = all_in_subgroup(&known);
+        let whole = encoded.par_iter().zip(points).map(|(bytes, point)| {
+            let (_, e) = bytes.split_first_chunk::<48>()?;
+            let e = scalar(e.try_into().ok()?)?;
+            let a = match tested {
+                true => point?.to_g1_tested(),
+                false => point?.to_g1()?,
+            };
+            Some(Signature { a, e })
+        });
+        whole.map(|found| found.ok_or(MALFORMED)).collect()
     }
 
     /// `signature_to_octets`: `A` compressed and `e` big-endian.
@@ -69,6 +89,11 @@ impl Signature {
     pub fn e(&self) -> &Scalar {
         &self.e
     }
+}
+
+/// `e`, which is not 0.
+fn scalar(bytes: &[u8; 32]) -> Option<Scalar> {
+    Scalar::from_bytes_be(bytes).filter(|e| !e.is_zero())
 }
 
 /// `A = 1/(x + e)·B` for a `B` in G1, constant time.

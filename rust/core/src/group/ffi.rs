@@ -18,6 +18,10 @@ use blst::{
 
 #[cfg(target_arch = "x86_64")]
 use super::lane_add::{self, LaneBatch, Point};
+#[cfg(target_arch = "x86_64")]
+use super::lane_decode;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Element;
 
 /// Number of stored lines of one Miller loop.
 pub(super) const LINES: usize = 68;
@@ -116,6 +120,8 @@ test!(/// Whether the point has order dividing r.
     p1_in_g1 = blst_p1_in_g1(blst_p1));
 test!(/// Whether the point has order dividing r.
     p1_affine_in_g1 = blst_p1_affine_in_g1(blst_p1_affine));
+test!(/// Whether the coordinates fulfil the curve's equation (or are all zero).
+    p1_affine_on_curve = blst_p1_affine_on_curve(blst_p1_affine));
 test!(/// Whether the point is infinity.
     p2_is_inf = blst_p2_is_inf(blst_p2));
 test!(/// Whether the point has order dividing r.
@@ -174,6 +180,12 @@ impl Ifma {
     pub(super) fn settle(self, batch: &mut LaneBatch, source: &[Point], out: &mut [Point]) {
         // SAFETY: `self` exists only if the processor has what the callee is compiled for.
         unsafe { lane_add::settle(batch, source, out) }
+    }
+
+    /// See [`lane_decode::ordinates`].
+    pub(super) fn ordinates(self, xs: &[Element; 8]) -> [Element; 8] {
+        // SAFETY: as above.
+        unsafe { lane_decode::ordinates(xs) }
     }
 }
 

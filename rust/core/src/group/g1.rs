@@ -8,7 +8,10 @@
 use std::fmt;
 
 use blst::{blst_p1, blst_p1_affine};
+use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::lanes::Element;
 use super::ops::impl_group_ops;
 use super::{Hex, Scalar, ffi};
 
@@ -147,6 +150,44 @@ impl E1Affine {
             return None;
         }
         ffi::p1_uncompress(bytes).map(E1Affine)
+    }
+
+    /// [`Self::from_compressed`] of many encodings on all threads; several square roots at
+    /// once where the processor can. Variable time.
+    pub fn from_compressed_many(encoded: &[[u8; 48]]) -> Vec<Option<Self>> {
+        encoded
+            .par_chunks(8)
+            .flat_map_iter(|chunk| {
+                #[cfg(target_arch = "x86_64")]
+                if let (Ok(eight), Some(ifma)) = (chunk.try_into(), ffi::Ifma::detect()) {
+                    return Self::from_compressed_eight(eight, ifma).to_vec();
+                }
+                chunk.iter().map(Self::from_compressed).collect()
+            })
+            .collect()
+    }
+
+    /// What a root makes of each encoding, if that encodes to the same bytes again.
+    #[cfg(target_arch = "x86_64")]
+    fn from_compressed_eight(encoded: &[[u8; 48]; 8], ifma: ffi::Ifma) -> [Option<Self>; 8] {
+        let xs = encoded.map(|mut bytes| {
+            bytes[0] &= 0x1f;
+            ffi::fp_from_wide_be(&bytes)
+        });
+        let ys = ifma.ordinates(&xs.each_ref().map(Element::new));
+        std::array::from_fn(|i| {
+            let y = ys[i].to_blst();
+            let point = E1Affine(blst_p1_affine { x: xs[i], y });
+            [point, point.negate()]
+                .into_iter()
+                .find(|point| point.to_compressed() == encoded[i] && point.is_on_curve())
+        })
+    }
+
+    /// Whether the coordinates fulfil the curve's equation.
+    #[cfg(target_arch = "x86_64")]
+    fn is_on_curve(&self) -> bool {
+        ffi::p1_affine_on_curve(&self.0)
     }
 
     /// x and the sign of y, 48 bytes.

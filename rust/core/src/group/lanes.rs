@@ -26,7 +26,7 @@ const BITS: usize = 52;
 /// The low bits of a word that make a limb.
 const MASK: u64 = (1 << BITS) - 1;
 /// The prime p as 64-bit limbs.
-const P: [u64; 6] = [
+pub(super) const P: [u64; 6] = [
     0xb9fe_ffff_ffff_aaab,
     0x1eab_fffe_b153_ffff,
     0x6730_d2a0_f6b0_f624,

@@ -19,6 +19,8 @@ mod hash_to_curve;
 #[cfg(target_arch = "x86_64")]
 mod lane_add;
 #[cfg(target_arch = "x86_64")]
+mod lane_decode;
+#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod msm;
 mod ops;

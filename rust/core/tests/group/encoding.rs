@@ -239,6 +239,56 @@ fn batches_to_affine_keep_place_and_identity() {
     assert_eq!(batch_to_affine(&[E1::identity(); 3]), vec![None; 3]);
 }
 
+/// Encodings of every kind: points of G1 and outside, both signs, x = 0, x without a point,
+/// x not below p, other flags.
+fn encodings() -> Vec<[u8; 48]> {
+    let mut all = Vec::new();
+    for i in 0..20 {
+        for point in [*g1_point("many", i).as_e1(), curve_point("many", i)] {
+            all.extend([point.to_compressed(), point.negate().to_compressed()]);
+        }
+    }
+    for x in 0..=255u8 {
+        let mut bytes = [0; 48];
+        bytes[47] = x;
+        for sign in [0x80, 0xa0] {
+            bytes[0] = sign;
+            all.push(bytes);
+            // The same x, unreduced.
+            all.push(add_be(&bytes, &p_bytes()));
+        }
+    }
+    for flags in [0x00, 0x20, 0x40, 0xc0, 0xe0] {
+        let mut bytes = all[0];
+        bytes[0] = bytes[0] & 0x1f | flags;
+        all.push(bytes);
+        all.push([flags; 48]);
+    }
+    all.push([0xff; 48]);
+    all
+}
+
+#[test]
+fn many_points_decode_as_each_does() {
+    let all = encodings();
+    let alone: Vec<_> = all.iter().map(E1Affine::from_compressed).collect();
+    assert!(alone.iter().filter(|point| point.is_some()).count() > 300);
+    assert!(alone.iter().filter(|point| point.is_none()).count() > 500);
+    assert_eq!(E1Affine::from_compressed_many(&all), alone);
+    // Every encoding in every lane, and lists that do not fill the lanes.
+    for skip in 0..8 {
+        assert_eq!(
+            E1Affine::from_compressed_many(&all[skip..]),
+            alone[skip..],
+            "from {skip} on"
+        );
+    }
+    for count in 0..18 {
+        let few = E1Affine::from_compressed_many(&all[..count]);
+        assert_eq!(few, alone[..count], "{count}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -252,6 +302,8 @@ proptest! {
             let long = point.to_uncompressed();
             prop_assert_eq!(E1Affine::from_uncompressed(&long), Some(point));
         }
+        let alone = E1Affine::from_compressed(&bytes);
+        prop_assert_eq!(E1Affine::from_compressed_many(&[bytes; 9]), vec![alone; 9]);
     }
 
     #[test]
