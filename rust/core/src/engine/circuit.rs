@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::engine::expr::{Linear, Quadratic, VarId};
-use crate::group::Scalar;
+use crate::group::{MOST_DIGITS, Scalar, from_binary};
 use crate::hash;
 
 /// A linear form over responses (by position), publics and a constant.
@@ -21,7 +21,7 @@ pub struct Form {
 }
 
 /// Terms of which each has twice the coefficient of the one before, as the digits of a
-/// range have: additions evaluate them.
+/// range have: shifts and additions evaluate them. At most [`MOST_DIGITS`] terms.
 #[derive(Clone, Debug)]
 struct Chain {
     /// Coefficient of the first term.
@@ -32,9 +32,10 @@ struct Chain {
 
 impl Chain {
     fn evaluate(&self, values: &[Scalar]) -> Scalar {
-        let mut positions = self.positions.iter().rev();
-        let last = positions.next().map_or(Scalar::ZERO, |p| values[*p]);
-        let sum = positions.fold(last, |sum, p| sum + sum + values[*p]);
+        let sum = match self.positions.as_slice() {
+            [position] => values[*position],
+            positions => from_binary(positions.iter().rev().map(|p| &values[*p])),
+        };
         match self.coefficient == Scalar::ONE {
             true => sum,
             false => sum * self.coefficient,
@@ -53,7 +54,11 @@ impl Form {
         let mut expected = None;
         for (position, coefficient) in &terms {
             match chains.last_mut() {
-                Some(chain) if expected == Some(*coefficient) => chain.positions.push(*position),
+                Some(chain)
+                    if expected == Some(*coefficient) && chain.positions.len() < MOST_DIGITS =>
+                {
+                    chain.positions.push(*position);
+                }
                 _ => chains.push(Chain {
                     coefficient: *coefficient,
                     positions: vec![*position],
@@ -77,7 +82,10 @@ impl Form {
 
     /// The secret part under values of the responses' variables.
     pub fn hidden(&self, values: &[Scalar]) -> Scalar {
-        self.chains.iter().map(|chain| chain.evaluate(values)).sum()
+        match self.chains.as_slice() {
+            [chain] => chain.evaluate(values),
+            chains => chains.iter().map(|chain| chain.evaluate(values)).sum(),
+        }
     }
 
     /// Whether this is the constant 0.
@@ -108,21 +116,17 @@ pub struct QuadraticForm {
 }
 
 impl QuadraticForm {
-    /// `w·q̂(f, c)`: degree two as is, linear terms times c, constants times c². Given f
-    /// and c, and `weighted` as the two times the weight w.
-    pub fn homogeneous(
-        &self,
-        (responses, c): (&[Scalar], Scalar),
-        weighted: (&[Scalar], Scalar),
-        publics: &[Scalar],
-    ) -> Scalar {
-        let heavy = |form: &Form| form.homogeneous(weighted.0, weighted.1, publics);
-        let light = |form: &Form| form.homogeneous(responses, c, publics);
-        let products: Scalar = self.products.iter().map(|(l, r)| heavy(l) * light(r)).sum();
+    /// `q̂(f, c)`: degree two as is, linear terms times c, constants times c².
+    pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
+        let value = |form: &Form| form.homogeneous(responses, c, publics);
+        let products = match self.products.as_slice() {
+            [(left, right)] => value(left) * value(right),
+            products => products.iter().map(|(l, r)| value(l) * value(r)).sum(),
+        };
         if self.linear.is_empty() {
             return products;
         }
-        products + c * heavy(&self.linear)
+        products + c * value(&self.linear)
     }
 }
 

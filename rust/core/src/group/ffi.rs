@@ -65,7 +65,7 @@ wrap!(/// Sum in Fr.
     fr_add = blst_fr_add(a: blst_fr, b: blst_fr) -> blst_fr);
 wrap!(/// Difference in Fr.
     fr_sub = blst_fr_sub(a: blst_fr, b: blst_fr) -> blst_fr);
-wrap!(/// Product in Fr.
+wrap!(/// Product in Fr; one factor may be any number below 2^256.
     fr_mul = blst_fr_mul(a: blst_fr, b: blst_fr) -> blst_fr);
 wrap!(/// Square in Fr.
     fr_sqr = blst_fr_sqr(a: blst_fr) -> blst_fr);
@@ -195,7 +195,7 @@ pub(super) fn fp_cneg(a: &blst_fp, flag: bool) -> blst_fp {
     out
 }
 
-/// The integer with these little-endian limbs, which must be below r, in Fr.
+/// The integer with these little-endian limbs, modulo r, in Fr.
 #[inline]
 pub(super) fn fr_from_limbs(limbs: &[u64; 4]) -> blst_fr {
     let mut out = blst_fr::default();

@@ -26,6 +26,7 @@ mod pairing;
 mod scalar;
 mod secret_bases;
 mod subgroup;
+mod wide_sum;
 mod windows;
 
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
@@ -39,6 +40,7 @@ pub use scalar::Scalar;
 pub(crate) use scalar::keygen;
 pub use secret_bases::SecretBases;
 pub use subgroup::all_in_subgroup;
+pub(crate) use wide_sum::{MOST_DIGITS, WideSum, from_binary};
 
 /// Bytes shown as lower-case hexadecimal digits.
 struct Hex<'a>(&'a [u8]);
