@@ -17,7 +17,13 @@ use blst::{
 };
 
 #[cfg(target_arch = "x86_64")]
-use super::lane_add::{self, LaneBatch, Point};
+use super::{
+    E1Affine,
+    lane_add::{self, LaneBatch, Point},
+    lane_member, lane_points,
+};
+#[cfg(target_arch = "x86_64")]
+use crate::transcript::{self, CHALLENGE_LEN};
 
 /// Number of stored lines of one Miller loop.
 pub(super) const LINES: usize = 68;
@@ -144,7 +150,7 @@ pub(super) fn prefetch<T>(point: &T) {
 /// Eight words as a vector.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
+pub(crate) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
     // SAFETY: both are 64 bytes of which any pattern is a value.
     unsafe { std::mem::transmute(*words) }
 }
@@ -152,20 +158,20 @@ pub(super) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
 /// A vector as eight words.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn words(vector: std::arch::x86_64::__m512i) -> [u64; 8] {
+pub(crate) fn words(vector: std::arch::x86_64::__m512i) -> [u64; 8] {
     // SAFETY: as above.
     unsafe { std::mem::transmute(vector) }
 }
 
-/// Proof that this processor has the instructions of `lanes`.
+/// Proof that this processor has the instructions of the modules named after lanes.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ifma(());
+pub(crate) struct Ifma(());
 
 #[cfg(target_arch = "x86_64")]
 impl Ifma {
     /// Asks the processor; `None` if it has not.
-    pub(super) fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
         has.then_some(Ifma(()))
     }
@@ -174,6 +180,30 @@ impl Ifma {
     pub(super) fn settle(self, batch: &mut LaneBatch, source: &[Point], out: &mut [Point]) {
         // SAFETY: `self` exists only if the processor has what the callee is compiled for.
         unsafe { lane_add::settle(batch, source, out) }
+    }
+
+    /// See [`transcript::lanes::shake128`].
+    pub(crate) fn shake128(self, messages: [&[u8]; 8]) -> [[u8; CHALLENGE_LEN]; 8] {
+        // SAFETY: as above.
+        unsafe { transcript::lanes::shake128(messages) }
+    }
+
+    /// See [`lane_points::decoded`].
+    pub(super) fn decoded(self, encodings: &[&[u8; 96]]) -> ([blst_p1_affine; 8], u8) {
+        // SAFETY: as above.
+        unsafe { lane_points::decoded(encodings) }
+    }
+
+    /// See [`lane_points::imported`].
+    pub(super) fn imported(self, points: &[E1Affine]) -> [Point; 8] {
+        // SAFETY: as above.
+        unsafe { lane_points::imported(points) }
+    }
+
+    /// See [`lane_member::members`].
+    pub(super) fn members(self, points: &[Point]) -> u8 {
+        // SAFETY: as above.
+        unsafe { lane_member::members(points) }
     }
 }
 

@@ -19,6 +19,10 @@ mod hash_to_curve;
 #[cfg(target_arch = "x86_64")]
 mod lane_add;
 #[cfg(target_arch = "x86_64")]
+mod lane_member;
+#[cfg(target_arch = "x86_64")]
+mod lane_points;
+#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod msm;
 mod ops;
@@ -29,6 +33,8 @@ mod subgroup;
 mod wide_sum;
 mod windows;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ffi::{Ifma, vector, words};
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
 pub use g2::{G2, G2Affine, msm_g2_128};
 pub use hash_to_curve::{
