@@ -9,7 +9,7 @@ use crate::engine::circuit::Circuit;
 use crate::error::{Error, Result};
 use crate::generators;
 use crate::group::{G1Affine, Scalar};
-use crate::transcript::Transcript;
+use crate::transcript::{Absorb, Recording, Transcript};
 
 /// Version tag of proof format and transcript.
 pub const PROTOCOL: &str = "zkcredit-engine-v1-DSFS-with-Shake128_BLS12381";
@@ -148,11 +148,22 @@ impl Statement {
         })
     }
 
-    /// The transcript after the whole statement; only prover messages may follow.
-    pub fn transcript(&self) -> Transcript {
+    /// The transcript before the statement.
+    fn fresh() -> Transcript {
         // The session identifier fills the sponge's first block.
         static FRESH: OnceLock<Transcript> = OnceLock::new();
-        let mut transcript = FRESH.get_or_init(|| Transcript::new(PROTOCOL)).clone();
+        FRESH.get_or_init(|| Transcript::new(PROTOCOL)).clone()
+    }
+
+    /// The transcript after the whole statement; only prover messages may follow.
+    pub fn transcript(&self) -> Transcript {
+        let mut transcript = Self::fresh();
+        self.absorb_into(&mut transcript);
+        transcript
+    }
+
+    /// Every item of the statement, in order.
+    fn absorb_into(&self, transcript: &mut impl Absorb) {
         let instance = &self.instance;
         transcript.absorb("circuit", instance.circuit.digest());
         transcript.absorb("ledger", &self.ledger_id);
@@ -170,13 +181,31 @@ impl Statement {
         for point in &self.points {
             transcript.absorb("point", point);
         }
-        transcript
+    }
+
+    /// The statement and the prover's first messages.
+    fn absorb_all(&self, messages: &[u8], transcript: &mut impl Absorb) {
+        self.absorb_into(transcript);
+        transcript.absorb("messages", messages);
     }
 
     /// The challenge after the prover's first messages (uncompressed points).
     pub fn challenge(&self, messages: &[u8]) -> Scalar {
-        let mut transcript = self.transcript();
-        transcript.absorb("messages", messages);
+        let mut transcript = Self::fresh();
+        self.absorb_all(messages, &mut transcript);
         transcript.challenge()
+    }
+
+    /// The challenges of many statements after their first messages.
+    pub(super) fn challenges(items: &[(&Statement, &[u8])]) -> Vec<Scalar> {
+        static FRESH: OnceLock<Recording> = OnceLock::new();
+        let fresh = FRESH.get_or_init(|| Recording::new(PROTOCOL));
+        let record = |(statement, messages): &(&Statement, &[u8])| {
+            let mut recording = fresh.clone();
+            statement.absorb_all(messages, &mut recording);
+            recording
+        };
+        let recordings: Vec<Recording> = items.iter().map(record).collect();
+        Recording::challenges(&recordings)
     }
 }

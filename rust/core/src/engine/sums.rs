@@ -12,7 +12,9 @@ use crate::engine::statement::IssuerKey;
 use crate::engine::verify::Parsed;
 use crate::error::Result;
 use crate::generators;
-use crate::group::{E1Affine, G1Affine, Scalar, msm_128, msm_mixed, pairing_product_is_one};
+use crate::group::{
+    E1Affine, G1Affine, Scalar, WideSum, msm_128, msm_mixed, pairing_product_is_one,
+};
 use crate::weights::Weights;
 
 /// Weighted equations of some proofs, before multiplication.
@@ -88,11 +90,11 @@ impl Accumulator {
         let (weight, pairing_weight) = (self.weights.draw(), self.weights.draw());
         let w = Scalar::from_u128(weight);
         self.narrow(t, weight);
-        self.shared.add(Fixed::P1, w * proof.c);
-        self.shared.add(Fixed::Q1, w * proof.c * key.domain);
+        self.shared.p1.add_product(weight, &proof.c);
+        self.shared.q1.add_product(weight, &(proof.c * key.domain));
         for (j, message) in clause.messages.iter().enumerate() {
             let response = message.homogeneous(&proof.responses, proof.c, &instance.publics);
-            self.shared.add(Fixed::Message(j), w * response);
+            at(&mut self.shared.messages, j).add_product(weight, &response);
         }
         let b_scalar = Scalar::from_u128(pairing_weight) - w * proof.responses[clause.u];
         self.wide(b_bar, b_scalar);
@@ -116,15 +118,14 @@ impl Accumulator {
         self.wide(&proof.points[index], w * proof.c);
         for (base, form) in &instance.circuit.commitments[index].terms {
             let response = form.homogeneous(&proof.responses, proof.c, &instance.publics);
-            let scalar = -(w * response);
-            match base {
-                Base::Message(j) => self.shared.add(Fixed::Message(*j), scalar),
-                Base::Named(name) => self.shared.add_named(name, scalar),
-                Base::Label(l) => {
-                    self.shared
-                        .add_label(&instance.labels[*l], &instance.label_bases[*l], scalar);
-                }
-            }
+            let sum = match base {
+                Base::Message(j) => at(&mut self.shared.messages, *j),
+                Base::Named(name) => self.shared.named(name),
+                Base::Label(l) => self
+                    .shared
+                    .label(&instance.labels[*l], &instance.label_bases[*l]),
+            };
+            sum.add_product(weight, &-response);
         }
     }
 
@@ -133,19 +134,19 @@ impl Accumulator {
         let circuit: &Circuit = &proof.statement.instance.circuit;
         let publics = &proof.statement.instance.publics;
         let weight = self.weights.draw();
-        let w = Scalar::from_u128(weight);
         self.narrow(a, weight);
         let (responses, c) = (proof.responses.as_slice(), proof.c);
-        let (weighted, wc) = (scaled(responses, w), w * c);
-        self.wide(b, wc);
-        for (i, position) in circuit.vector.iter().enumerate() {
-            self.shared.add(Fixed::Secret(i), -weighted[*position]);
+        self.wide(b, Scalar::from_u128(weight) * c);
+        let vector = &mut self.shared.vector;
+        reserve(&mut vector.secrets, circuit.vector.len());
+        for (sum, position) in vector.secrets.iter_mut().zip(&circuit.vector) {
+            sum.add_product(weight, &responses[*position]);
         }
-        for (k, q) in circuit.quadratic_forms.iter().enumerate() {
-            let value = q.homogeneous((responses, c), (&weighted, wc), publics);
-            self.shared.add(Fixed::Cross(k), -value);
+        reserve(&mut vector.cross, circuit.quadratic_forms.len());
+        for (sum, q) in vector.cross.iter_mut().zip(&circuit.quadratic_forms) {
+            sum.add_product(weight, &q.homogeneous(responses, c, publics));
         }
-        self.shared.add(Fixed::Blinding, -(w * proof.z));
+        vector.blinding.add_product(weight, &proof.z);
     }
 
     pub(super) fn merge(&mut self, other: Accumulator) {
@@ -185,114 +186,99 @@ impl Accumulator {
     }
 }
 
-/// Generators that many proofs share.
-#[derive(Clone, Copy)]
-enum Fixed {
-    P1,
-    Q1,
-    Message(usize),
-    Secret(usize),
-    Cross(usize),
-    Blinding,
-}
-
-/// Scalars of the shared generators, summed before any multiplication.
+/// Scalars of the generators that many proofs share, summed before any multiplication.
 #[derive(Default)]
 struct Shared {
-    single: [Scalar; 3],
-    named: [Scalar; NAMED_BASES.len()],
-    messages: Vec<Scalar>,
-    secrets: Vec<Scalar>,
-    cross: Vec<Scalar>,
-    labels: BTreeMap<Vec<u8>, (G1Affine, Scalar)>,
+    p1: WideSum,
+    q1: WideSum,
+    messages: Vec<WideSum>,
+    named: [WideSum; NAMED_BASES.len()],
+    labels: BTreeMap<Vec<u8>, (G1Affine, WideSum)>,
+    vector: Vector,
+}
+
+/// The same of the equation of the vector, where these terms are subtracted.
+#[derive(Default)]
+struct Vector {
+    secrets: Vec<WideSum>,
+    cross: Vec<WideSum>,
+    blinding: WideSum,
 }
 
 impl Shared {
-    fn add(&mut self, base: Fixed, scalar: Scalar) {
-        match base {
-            Fixed::P1 => self.single[0] += scalar,
-            Fixed::Q1 => self.single[1] += scalar,
-            Fixed::Blinding => self.single[2] += scalar,
-            Fixed::Message(i) => add_at(&mut self.messages, i, scalar),
-            Fixed::Secret(i) => add_at(&mut self.secrets, i, scalar),
-            Fixed::Cross(i) => add_at(&mut self.cross, i, scalar),
-        }
+    fn named(&mut self, name: &str) -> &mut WideSum {
+        let index = NAMED_BASES.iter().position(|n| *n == name);
+        &mut self.named[index.expect("the compiler admits these names only")]
     }
 
-    fn add_named(&mut self, name: &str, scalar: Scalar) {
-        // The compiler admits these names only.
-        if let Some(index) = NAMED_BASES.iter().position(|n| *n == name) {
-            self.named[index] += scalar;
+    fn label(&mut self, label: &[u8], base: &G1Affine) -> &mut WideSum {
+        if !self.labels.contains_key(label) {
+            let fresh = (*base, WideSum::default());
+            self.labels.insert(label.to_vec(), fresh);
         }
-    }
-
-    fn add_label(&mut self, label: &[u8], base: &G1Affine, scalar: Scalar) {
-        if let Some(entry) = self.labels.get_mut(label) {
-            entry.1 += scalar;
-        } else {
-            self.labels.insert(label.to_vec(), (*base, scalar));
-        }
+        &mut self.labels.get_mut(label).expect("just inserted").1
     }
 
     fn merge(&mut self, other: Shared) {
-        add_all(&mut self.single, &other.single);
-        add_all(&mut self.named, &other.named);
-        for (into, from) in [
-            (&mut self.messages, other.messages),
-            (&mut self.secrets, other.secrets),
-            (&mut self.cross, other.cross),
-        ] {
-            from.into_iter()
-                .enumerate()
-                .for_each(|(i, s)| add_at(into, i, s));
+        self.p1.merge(&other.p1);
+        self.q1.merge(&other.q1);
+        merge_all(&mut self.messages, &other.messages);
+        for (into, from) in self.named.iter_mut().zip(&other.named) {
+            into.merge(from);
         }
-        for (label, (base, scalar)) in other.labels {
-            self.labels.entry(label).or_insert((base, Scalar::ZERO)).1 += scalar;
+        for (label, (base, sum)) in other.labels {
+            self.label(&label, &base).merge(&sum);
         }
+        merge_all(&mut self.vector.secrets, &other.vector.secrets);
+        merge_all(&mut self.vector.cross, &other.vector.cross);
+        self.vector.blinding.merge(&other.vector.blinding);
     }
 
     /// Appends all generators with their scalars.
     fn terms(&self, (points, scalars): &mut Terms) -> Result<()> {
-        let mut push = |bases: &[G1Affine], values: &[Scalar]| {
+        let mut push = |bases: &[G1Affine], sums: &[WideSum], subtracted: bool| {
             points.extend(bases.iter().map(|b| *b.as_e1()));
-            scalars.extend(values);
+            let values = sums.iter().map(WideSum::reduced);
+            scalars.extend(values.map(|value| if subtracted { -value } else { value }));
         };
         let suite = Suite::Sha256;
         let bases = suite.generators(self.messages.len() + 1)?;
-        push(&bases[1..], &self.messages);
-        push(&[suite.p1(), bases[0]], &self.single[..2]);
-        push(
-            &[generators::named(generators::VECTOR_BLINDING)],
-            &self.single[2..],
-        );
-        push(&NAMED_BASES.map(generators::named), &self.named);
-        push(
-            &generators::vector(generators::SECRET_FAMILY, self.secrets.len()),
-            &self.secrets,
-        );
-        push(
-            &generators::vector(generators::CROSS_FAMILY, self.cross.len()),
-            &self.cross,
-        );
-        for (base, scalar) in self.labels.values() {
-            push(&[*base], &[*scalar]);
+        push(&bases[1..], &self.messages, false);
+        push(&[suite.p1(), bases[0]], &[self.p1, self.q1], false);
+        push(&NAMED_BASES.map(generators::named), &self.named, false);
+        for (base, sum) in self.labels.values() {
+            push(&[*base], &[*sum], false);
         }
+        let Vector {
+            secrets,
+            cross,
+            blinding,
+        } = &self.vector;
+        let family = |name, sums: &[WideSum]| generators::vector(name, sums.len());
+        push(&family(generators::SECRET_FAMILY, secrets), secrets, true);
+        push(&family(generators::CROSS_FAMILY, cross), cross, true);
+        let base = generators::named(generators::VECTOR_BLINDING);
+        push(&[base], &[*blinding], true);
         Ok(())
     }
 }
 
-/// All scalars times the factor.
-fn scaled(scalars: &[Scalar], factor: Scalar) -> Vec<Scalar> {
-    scalars.iter().map(|scalar| factor * scalar).collect()
-}
-
-fn add_at(scalars: &mut Vec<Scalar>, index: usize, scalar: Scalar) {
-    if scalars.len() <= index {
-        scalars.resize(index + 1, Scalar::ZERO);
+/// Makes room for this many sums.
+fn reserve(sums: &mut Vec<WideSum>, count: usize) {
+    if sums.len() < count {
+        sums.resize(count, WideSum::default());
     }
-    scalars[index] += scalar;
 }
 
-fn add_all(into: &mut [Scalar], from: &[Scalar]) {
-    into.iter_mut().zip(from).for_each(|(i, f)| *i += *f);
+/// The sum at an index, which may be the first use of it.
+fn at(sums: &mut Vec<WideSum>, index: usize) -> &mut WideSum {
+    reserve(sums, index + 1);
+    &mut sums[index]
+}
+
+fn merge_all(into: &mut Vec<WideSum>, from: &[WideSum]) {
+    reserve(into, from.len());
+    for (into, from) in into.iter_mut().zip(from) {
+        into.merge(from);
+    }
 }

@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 use crate::group::{E1Affine, Scalar, all_in_subgroup};
 use crate::weights::Weights;
 
+/// Proofs that are decoded together: transcripts are hashed and points decoded eight at a
+/// time.
+const PARSED_TOGETHER: usize = 16;
+
 /// Verifies one proof.
 ///
 /// # Errors
@@ -44,8 +48,8 @@ pub fn verify(statement: &Statement, proof: &[u8]) -> Result<()> {
 /// [`Error::Misuse`] if the system's random source fails.
 pub fn verify_batch(items: &[(&Statement, &[u8])]) -> Result<Vec<usize>> {
     let parsed: Vec<Result<Parsed<'_>>> = items
-        .par_iter()
-        .map(|(statement, proof)| Parsed::new(statement, proof))
+        .par_chunks(PARSED_TOGETHER)
+        .flat_map_iter(Parsed::many)
         .collect();
     let mut refused: Vec<usize> = Vec::new();
     let mut sound: Vec<(usize, &Parsed<'_>)> = Vec::new();
@@ -123,17 +127,70 @@ pub(super) struct Parsed<'a> {
     pub(super) c: Scalar,
 }
 
-impl<'a> Parsed<'a> {
-    fn new(statement: &'a Statement, proof: &[u8]) -> Result<Self> {
+/// The bytes of a proof of the right length.
+struct Encoded<'a> {
+    /// Of the statement, then of the prover's messages.
+    points: &'a [[u8; POINT_LEN]],
+    messages: &'a [u8],
+    scalars: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    fn new(statement: &Statement, proof: &'a [u8]) -> Result<Self> {
         let circuit = &statement.instance.circuit;
         if proof.len() != circuit.proof_length() {
             return Err(Error::Malformed("proof: wrong length for its circuit"));
         }
         let statement_len = circuit.commitments.len() * POINT_LEN;
         let messages_len = circuit.message_points() * POINT_LEN;
-        let (points, rest) = proof.split_at(statement_len);
-        let (messages, scalars) = rest.split_at(messages_len);
-        let points = decode_points(points)?;
+        let (points, scalars) = proof.split_at(statement_len + messages_len);
+        Ok(Encoded {
+            points: points.as_chunks().0,
+            messages: &points[statement_len..],
+            scalars,
+        })
+    }
+}
+
+impl<'a> Parsed<'a> {
+    fn new(statement: &'a Statement, proof: &[u8]) -> Result<Self> {
+        let mut one = Self::many(&[(statement, proof)]);
+        one.pop().unwrap_or(Err(Error::Misuse("no proof")))
+    }
+
+    /// Decodes every proof by itself, but does the same steps of all of them together.
+    fn many(items: &[(&'a Statement, &[u8])]) -> Vec<Result<Self>> {
+        let encoded: Vec<Result<Encoded<'_>>> = items
+            .iter()
+            .map(|(statement, proof)| Encoded::new(statement, proof))
+            .collect();
+        let (mut points, mut messages) = (Vec::new(), Vec::new());
+        for (encoded, (statement, _)) in encoded.iter().zip(items) {
+            if let Ok(encoded) = encoded {
+                points.extend(encoded.points);
+                messages.push((*statement, encoded.messages));
+            }
+        }
+        let mut points = E1Affine::from_uncompressed_many(&points).into_iter();
+        let mut challenges = Statement::challenges(&messages).into_iter();
+        let parse = |(encoded, (statement, _)): (Result<Encoded<'_>>, &(&'a Statement, &[u8]))| {
+            let encoded = encoded?;
+            let own: Vec<Option<E1Affine>> = points.by_ref().take(encoded.points.len()).collect();
+            let c = challenges.next().unwrap_or_default();
+            Self::assemble(statement, &own, encoded.scalars, c)
+        };
+        encoded.into_iter().zip(items).map(parse).collect()
+    }
+
+    fn assemble(
+        statement: &'a Statement,
+        points: &[Option<E1Affine>],
+        scalars: &[u8],
+        c: Scalar,
+    ) -> Result<Self> {
+        let circuit = &statement.instance.circuit;
+        let (points, messages) = points.split_at(circuit.commitments.len());
+        let points = all_points(points)?;
         if !points
             .iter()
             .map(E1Affine::to_compressed)
@@ -147,12 +204,10 @@ impl<'a> Parsed<'a> {
         } else {
             None
         };
-        let c = statement.challenge(messages);
-        let messages = decode_points(messages)?;
         Ok(Parsed {
             statement,
             points,
-            messages,
+            messages: all_points(messages)?,
             responses,
             z: z.unwrap_or_default(),
             c,
@@ -174,12 +229,9 @@ impl Parsed<'_> {
     }
 }
 
-fn decode_points(bytes: &[u8]) -> Result<Vec<E1Affine>> {
-    let (chunks, _) = bytes.as_chunks::<POINT_LEN>();
-    let decode = |chunk: &[u8; POINT_LEN]| {
-        E1Affine::from_uncompressed(chunk).ok_or(Error::Malformed("proof: a point"))
-    };
-    chunks.iter().map(decode).collect()
+fn all_points(points: &[Option<E1Affine>]) -> Result<Vec<E1Affine>> {
+    let all: Option<Vec<E1Affine>> = points.iter().copied().collect();
+    all.ok_or(Error::Malformed("proof: a point"))
 }
 
 fn decode_scalars(bytes: &[u8]) -> Result<Vec<Scalar>> {

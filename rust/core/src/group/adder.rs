@@ -3,7 +3,7 @@
 use blst::blst_p1_affine;
 
 use super::batch_add::{Batch, Exact};
-use super::ffi;
+use super::{E1, E1Affine, ffi};
 
 /// A point of the source of additions, and whether its negative is meant.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,12 +41,18 @@ pub(super) trait Pairs {
     /// A point of E(Fp); all-zero, the default, is infinity.
     type Point: Copy + Default;
 
-    /// Appends the sum of two source points to `out`, now or at the next
+    /// Puts the sum of two source points into `out[slot]`, now or at the next
     /// [`Self::settle`].
-    fn add(&mut self, source: &[Self::Point], pair: [Member; 2], out: &mut Vec<Self::Point>);
+    fn add(
+        &mut self,
+        source: &[Self::Point],
+        pair: [Member; 2],
+        slot: usize,
+        out: &mut [Self::Point],
+    );
 
-    /// Appends a source point to `out`.
-    fn copy(source: &[Self::Point], member: Member, out: &mut Vec<Self::Point>);
+    /// A source point or its negative.
+    fn signed(source: &[Self::Point], member: Member) -> Self::Point;
 
     /// Completes the additions that wait.
     fn settle(&mut self, source: &[Self::Point], out: &mut [Self::Point]);
@@ -60,9 +66,10 @@ pub(super) trait Pairs {
         lengths: &mut [usize],
         out: &mut Vec<Self::Point>,
     ) {
-        out.clear();
         let end: usize = lengths.iter().sum();
-        let mut at = 0;
+        let halves = lengths.iter().map(|length| length.div_ceil(2));
+        out.resize(halves.sum(), Self::Point::default());
+        let (mut at, mut slot) = (0, 0);
         for length in lengths {
             for _ in 0..*length / 2 {
                 for ahead in [at + AHEAD, at + AHEAD + 1] {
@@ -70,12 +77,12 @@ pub(super) trait Pairs {
                         ffi::prefetch(&source[member(ahead).index()]);
                     }
                 }
-                self.add(source, [member(at), member(at + 1)], out);
-                at += 2;
+                self.add(source, [member(at), member(at + 1)], slot, out);
+                (at, slot) = (at + 2, slot + 1);
             }
             if *length % 2 == 1 {
-                Self::copy(source, member(at), out);
-                at += 1;
+                out[slot] = Self::signed(source, member(at));
+                (at, slot) = (at + 1, slot + 1);
             }
             *length = length.div_ceil(2);
         }
@@ -90,11 +97,17 @@ pub(super) trait Adder: Pairs {
     /// many enough for inversions to have company.
     const BLOCK: usize;
 
-    /// From blst's form.
-    fn import(points: &[blst_p1_affine]) -> Vec<Self::Point>;
+    /// Points to add up.
+    fn import(&self, points: &[E1Affine]) -> Vec<Self::Point>;
 
     /// To blst's form.
     fn export(point: &Self::Point) -> blst_p1_affine;
+
+    /// Whether all points are members of G1, infinity included; each is tested by itself,
+    /// without error.
+    fn are_members(&self, points: &[Self::Point]) -> bool {
+        points.iter().all(|point| is_member(&Self::export(point)))
+    }
 
     /// Sums of consecutive runs: `lengths[i]` of the members 0, 1, … of the source
     /// belong to sum i. Infinity for an empty run.
@@ -131,6 +144,11 @@ pub(super) trait Adder: Pairs {
         }
         all
     }
+}
+
+/// Whether the point, or infinity, is a member of G1.
+pub(super) fn is_member(point: &blst_p1_affine) -> bool {
+    E1(ffi::p1_from_affine(point)).is_in_subgroup()
 }
 
 /// Work for an adder of any kind.
@@ -200,11 +218,13 @@ mod tests {
             // All of them, two points only, and one point besides infinity.
             for (skip, size) in [(0, plain.len()), (0, 2), (plain.len() - 2, 2)] {
                 let plain = &plain[skip..skip + size];
-                let imported = A::import(plain);
+                let mut adder = adder();
+                let wrapped: Vec<E1Affine> = plain.iter().map(|p| E1Affine(*p)).collect();
+                let imported = adder.import(&wrapped);
                 let back: Vec<_> = imported.iter().map(A::export).collect();
                 assert_eq!(back, plain);
                 let (members, lengths) = runs(size, 7 + size as u64);
-                let sums = adder().sum_runs(&imported, |at| members[at], &lengths);
+                let sums = adder.sum_runs(&imported, |at| members[at], &lengths);
                 assert_eq!(sums.len(), lengths.len());
                 let mut rest = members.as_slice();
                 for (sum, length) in sums.iter().zip(&lengths) {

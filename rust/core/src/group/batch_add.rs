@@ -13,7 +13,7 @@ use blst::{blst_fp, blst_p1_affine};
 use zeroize::Zeroize;
 
 use super::adder::{Adder, Member, Pairs};
-use super::ffi;
+use super::{E1Affine, ffi};
 
 /// Additions that share an inversion (about 40 multiplications' worth).
 const SHARING: usize = 512;
@@ -93,7 +93,8 @@ impl<M: Mode> Pairs for Batch<M> {
         &mut self,
         source: &[blst_p1_affine],
         [first, second]: [Member; 2],
-        out: &mut Vec<blst_p1_affine>,
+        slot: usize,
+        out: &mut [blst_p1_affine],
     ) {
         let (p, q) = (operand(source, first), operand(source, second));
         let at = self.waiting;
@@ -102,13 +103,13 @@ impl<M: Mode> Pairs for Batch<M> {
         let mut doubling = false;
         if M::EXACT {
             if is_infinity(p.0) || is_infinity(q.0) {
-                out.push(signed(if is_infinity(p.0) { q } else { p }));
+                out[slot] = signed(if is_infinity(p.0) { q } else { p });
                 return;
             }
             if is_zero(denominator) {
                 let (p, q) = (signed(p), signed(q));
                 if p.y != q.y {
-                    out.push(blst_p1_affine::default());
+                    out[slot] = blst_p1_affine::default();
                     return;
                 }
                 doubling = true;
@@ -123,19 +124,19 @@ impl<M: Mode> Pairs for Batch<M> {
             }
         }
         self.pending[at] = Pending {
-            slot: out.len() as u32,
+            slot: slot as u32,
             other: second,
             doubling,
         };
-        out.push(signed(p));
+        out[slot] = signed(p);
         self.waiting += 1;
         if self.waiting == SHARING {
             self.settle(source, out);
         }
     }
 
-    fn copy(source: &[blst_p1_affine], member: Member, out: &mut Vec<blst_p1_affine>) {
-        out.push(signed(operand(source, member)));
+    fn signed(source: &[blst_p1_affine], member: Member) -> blst_p1_affine {
+        signed(operand(source, member))
     }
 
     fn settle(&mut self, source: &[blst_p1_affine], out: &mut [blst_p1_affine]) {
@@ -171,8 +172,8 @@ impl<M: Mode> Pairs for Batch<M> {
 impl Adder for Batch<Exact> {
     const BLOCK: usize = 8192;
 
-    fn import(points: &[blst_p1_affine]) -> Vec<blst_p1_affine> {
-        points.to_vec()
+    fn import(&self, points: &[E1Affine]) -> Vec<blst_p1_affine> {
+        points.iter().map(|point| point.0).collect()
     }
 
     fn export(point: &blst_p1_affine) -> blst_p1_affine {

@@ -6,12 +6,13 @@
 //! Σ j·S_j = Σ S_odd + 2·Σ i·S′_i. That is two additions per bucket as well, but all of
 //! one level are independent. Variable time; exact on all of E(Fp).
 
-use blst::{blst_p1, blst_p1_affine};
+use blst::blst_p1;
 use rayon::prelude::*;
 
 use super::adder::{Adder, Member, Task, with_fastest};
-use super::ffi;
+use super::msm::bit_length;
 use super::windows::digit;
+use super::{E1Affine, ffi};
 
 /// Widest window in bits, bounded by what [`digit`] reads.
 const WIDEST: usize = 15;
@@ -20,8 +21,8 @@ const TOGETHER: usize = 65_536;
 
 /// Points with scalars as padded little-endian bytes.
 pub(super) struct Terms<'a> {
-    /// The points.
-    pub(super) points: &'a [blst_p1_affine],
+    /// The points, in two parts.
+    pub(super) points: [&'a [E1Affine]; 2],
     /// As many scalars below 2^255.
     pub(super) scalars: &'a [[u8; 34]],
     /// Bits of the longest scalar.
@@ -34,9 +35,18 @@ impl Terms<'_> {
         with_fastest(self)
     }
 
-    /// The width with the fewest additions: one per point and two per bucket.
+    /// The width with the fewest additions: one per digit and two per bucket.
     fn width(&self) -> usize {
-        let additions = |c: &usize| (self.bits + 1).div_ceil(*c) * (self.points.len() + (1 << c));
+        let windows = |bits: usize, width: usize| (bits + 1).div_ceil(width);
+        let mut lengths = [0; 256];
+        for scalar in self.scalars {
+            lengths[bit_length(scalar)] += 1;
+        }
+        let additions = |width: &usize| {
+            let digits = |(bits, count): (usize, &usize)| count * windows(bits, *width);
+            let digits: usize = lengths.iter().enumerate().map(digits).sum();
+            digits + (windows(self.bits, *width) << width)
+        };
         (2..=WIDEST).min_by_key(additions).unwrap_or(2)
     }
 
@@ -50,7 +60,7 @@ impl Terms<'_> {
         width: usize,
     ) -> Vec<A::Point> {
         let top = 1 << (width - 1);
-        let mut members = Vec::with_capacity(windows.len() * self.points.len());
+        let mut members = Vec::with_capacity(windows.len() * self.scalars.len());
         let mut sizes = Vec::with_capacity(windows.len() * top);
         for &window in windows {
             self.sort(window, width, &mut members, &mut sizes);
@@ -91,12 +101,14 @@ impl Task for &Terms<'_> {
     type Output = blst_p1;
 
     fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> blst_p1 {
-        let blocks = self.points.par_chunks(A::BLOCK);
-        let points: Vec<A::Point> = blocks.flat_map_iter(A::import).collect();
+        let threads = rayon::current_num_threads();
+        let share = self.scalars.len().div_ceil(threads);
+        let [first, second] = self.points.map(|part| part.par_chunks(share));
+        let blocks = first.chain(second).map(|block| adder().import(block));
+        let points: Vec<A::Point> = blocks.collect::<Vec<_>>().concat();
         let width = self.width();
         let count = (self.bits + 1).div_ceil(width);
-        let threads = rayon::current_num_threads();
-        let fitting = TOGETHER.div_ceil(self.points.len() + (1 << width));
+        let fitting = TOGETHER.div_ceil(self.scalars.len() + (1 << width));
         let groups = count.div_ceil(fitting).next_multiple_of(threads).min(count);
         // Every group gets low windows, where all scalars have digits, and high ones.
         let windows = |first: usize| (first..count).step_by(groups).collect::<Vec<usize>>();

@@ -17,11 +17,14 @@ use blst::{
 };
 
 #[cfg(target_arch = "x86_64")]
-use super::lane_add::{self, LaneBatch, Point};
+use super::{
+    E1Affine,
+    lane_add::{self, LaneBatch, Point},
+    lane_decode, lane_member, lane_points,
+    lanes::Element,
+};
 #[cfg(target_arch = "x86_64")]
-use super::lane_decode;
-#[cfg(target_arch = "x86_64")]
-use super::lanes::Element;
+use crate::transcript::{self, CHALLENGE_LEN};
 
 /// Number of stored lines of one Miller loop.
 pub(super) const LINES: usize = 68;
@@ -69,7 +72,7 @@ wrap!(/// Sum in Fr.
     fr_add = blst_fr_add(a: blst_fr, b: blst_fr) -> blst_fr);
 wrap!(/// Difference in Fr.
     fr_sub = blst_fr_sub(a: blst_fr, b: blst_fr) -> blst_fr);
-wrap!(/// Product in Fr.
+wrap!(/// Product in Fr; one factor may be any number below 2^256.
     fr_mul = blst_fr_mul(a: blst_fr, b: blst_fr) -> blst_fr);
 wrap!(/// Square in Fr.
     fr_sqr = blst_fr_sqr(a: blst_fr) -> blst_fr);
@@ -150,7 +153,7 @@ pub(super) fn prefetch<T>(point: &T) {
 /// Eight words as a vector.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
+pub(crate) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
     // SAFETY: both are 64 bytes of which any pattern is a value.
     unsafe { std::mem::transmute(*words) }
 }
@@ -158,20 +161,20 @@ pub(super) fn vector(words: &[u64; 8]) -> std::arch::x86_64::__m512i {
 /// A vector as eight words.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn words(vector: std::arch::x86_64::__m512i) -> [u64; 8] {
+pub(crate) fn words(vector: std::arch::x86_64::__m512i) -> [u64; 8] {
     // SAFETY: as above.
     unsafe { std::mem::transmute(vector) }
 }
 
-/// Proof that this processor has the instructions of `lanes`.
+/// Proof that this processor has the instructions of the modules named after lanes.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ifma(());
+pub(crate) struct Ifma(());
 
 #[cfg(target_arch = "x86_64")]
 impl Ifma {
     /// Asks the processor; `None` if it has not.
-    pub(super) fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
         has.then_some(Ifma(()))
     }
@@ -186,6 +189,30 @@ impl Ifma {
     pub(super) fn ordinates(self, xs: &[Element; 8]) -> [Element; 8] {
         // SAFETY: as above.
         unsafe { lane_decode::ordinates(xs) }
+    }
+
+    /// See [`transcript::lanes::shake128`].
+    pub(crate) fn shake128(self, messages: [&[u8]; 8]) -> [[u8; CHALLENGE_LEN]; 8] {
+        // SAFETY: as above.
+        unsafe { transcript::lanes::shake128(messages) }
+    }
+
+    /// See [`lane_points::decoded`].
+    pub(super) fn decoded(self, encodings: &[&[u8; 96]]) -> ([blst_p1_affine; 8], u8) {
+        // SAFETY: as above.
+        unsafe { lane_points::decoded(encodings) }
+    }
+
+    /// See [`lane_points::imported`].
+    pub(super) fn imported(self, points: &[E1Affine]) -> [Point; 8] {
+        // SAFETY: as above.
+        unsafe { lane_points::imported(points) }
+    }
+
+    /// See [`lane_member::members`].
+    pub(super) fn members(self, points: &[Point]) -> u8 {
+        // SAFETY: as above.
+        unsafe { lane_member::members(points) }
     }
 }
 
@@ -207,7 +234,7 @@ pub(super) fn fp_cneg(a: &blst_fp, flag: bool) -> blst_fp {
     out
 }
 
-/// The integer with these little-endian limbs, which must be below r, in Fr.
+/// The integer with these little-endian limbs, modulo r, in Fr.
 #[inline]
 pub(super) fn fr_from_limbs(limbs: &[u64; 4]) -> blst_fr {
     let mut out = blst_fr::default();

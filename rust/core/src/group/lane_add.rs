@@ -2,7 +2,8 @@
 
 use blst::blst_p1_affine;
 
-use super::adder::{Adder, Member, Pairs};
+use super::E1Affine;
+use super::adder::{Adder, Member, Pairs, is_member};
 use super::ffi::Ifma;
 use super::lanes::{Element, Lanes, Mask};
 
@@ -12,8 +13,8 @@ const SHARING: usize = 1024;
 /// A point in affine coordinates; all-zero is infinity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Point {
-    x: Element,
-    y: Element,
+    pub(super) x: Element,
+    pub(super) y: Element,
 }
 
 /// One addition that waits: `out[slot]` gets the sum of two source points.
@@ -90,7 +91,7 @@ impl Pairs for LaneBatch {
     type Point = Point;
 
     #[inline]
-    fn add(&mut self, source: &[Point], pair: [Member; 2], out: &mut Vec<Point>) {
+    fn add(&mut self, source: &[Point], pair: [Member; 2], slot: usize, out: &mut [Point]) {
         // One limb tells most pairs from special ones.
         let [a, b] = [pair[0], pair[1]].map(|member| source[member.index()].x.0[0]);
         let case = if a == b || a == 0 || b == 0 {
@@ -99,22 +100,21 @@ impl Pairs for LaneBatch {
             Case::Sum
         };
         if let Case::Known(sum) = case {
-            out.push(sum);
+            out[slot] = sum;
             return;
         }
         self.pending.push(Pending {
-            slot: out.len() as u32,
+            slot: slot as u32,
             operands: pair,
             doubling: matches!(case, Case::Double),
         });
-        out.push(Point::default());
         if self.pending.len() == SHARING {
             self.settle(source, out);
         }
     }
 
-    fn copy(source: &[Point], member: Member, out: &mut Vec<Point>) {
-        out.push(signed(source, member));
+    fn signed(source: &[Point], member: Member) -> Point {
+        signed(source, member)
     }
 
     fn settle(&mut self, source: &[Point], out: &mut [Point]) {
@@ -128,12 +128,12 @@ impl Pairs for LaneBatch {
 impl Adder for LaneBatch {
     const BLOCK: usize = 4096;
 
-    fn import(points: &[blst_p1_affine]) -> Vec<Point> {
-        let point = |p: &blst_p1_affine| Point {
-            x: Element::new(&p.x),
-            y: Element::new(&p.y),
-        };
-        points.iter().map(point).collect()
+    fn import(&self, points: &[E1Affine]) -> Vec<Point> {
+        let mut all = Vec::with_capacity(points.len());
+        for eight in points.chunks(8) {
+            all.extend(&self.ifma.imported(eight)[..eight.len()]);
+        }
+        all
     }
 
     fn export(point: &Point) -> blst_p1_affine {
@@ -142,25 +142,34 @@ impl Adder for LaneBatch {
             y: point.y.to_blst(),
         }
     }
+
+    fn are_members(&self, points: &[Point]) -> bool {
+        points.chunks(8).all(|eight| {
+            // Below three the lanes are slower than blst.
+            let found = if eight.len() < 3 {
+                0
+            } else {
+                self.ifma.members(eight)
+            };
+            let mut others = (0..eight.len()).filter(|lane| found >> lane & 1 == 0);
+            others.all(|lane| is_member(&Self::export(&eight[lane])))
+        })
+    }
 }
 
 /// Eight additions, one in each lane.
 struct Eight<'a> {
     source: &'a [Point],
-    additions: [Pending; 8],
+    additions: &'a [Pending; 8],
     doubling: Mask,
 }
 
 impl<'a> Eight<'a> {
-    /// The additions at `row`; the last one stands in for those beyond.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn new(source: &'a [Point], pending: &[Pending], row: usize) -> Self {
-        let last = pending.len() - 1;
-        let mut additions = [pending[last]; 8];
+    fn new(source: &'a [Point], additions: &'a [Pending; 8]) -> Self {
         let mut doubling: Mask = 0;
-        for (lane, addition) in additions.iter_mut().enumerate() {
-            *addition = pending[(8 * row + lane).min(last)];
+        for (lane, addition) in additions.iter().enumerate() {
             doubling |= Mask::from(addition.doubling) << lane;
         }
         Eight {
@@ -174,7 +183,7 @@ impl<'a> Eight<'a> {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn x(&self, which: usize) -> Lanes {
         let mut xs = [&self.source[0].x; 8];
-        for (x, addition) in xs.iter_mut().zip(&self.additions) {
+        for (x, addition) in xs.iter_mut().zip(self.additions) {
             *x = &self.source[addition.operands[which].index()].x;
         }
         Lanes::gather(xs)
@@ -186,7 +195,7 @@ impl<'a> Eight<'a> {
     fn y(&self, which: usize) -> Lanes {
         let mut ys = [&self.source[0].y; 8];
         let mut signs: Mask = 0;
-        for (lane, (y, addition)) in ys.iter_mut().zip(&self.additions).enumerate() {
+        for (lane, (y, addition)) in ys.iter_mut().zip(self.additions).enumerate() {
             let operand = addition.operands[which];
             *y = &self.source[operand.index()].y;
             signs |= Mask::from(operand.is_negative()) << lane;
@@ -214,13 +223,12 @@ impl<'a> Eight<'a> {
         let [x, y] = [self.x(0), self.y(0)];
         let mut numerator = self.y(1).minus(&y);
         if self.doubling != 0 {
-            let square = x.times(&x);
+            let square = x.square();
             let thrice = square.plus(&square).plus(&square);
             numerator = numerator.replaced_if(self.doubling, &thrice);
         }
         let slope = numerator.times(inverse);
-        let both = x.plus(&self.x(1));
-        let sum = slope.times(&slope).minus(&both).reduced();
+        let sum = slope.square().minus_both(&x, &self.x(1)).reduced();
         let back = slope.times(&x.minus(&sum)).minus(&y).reduced();
         [sum, back]
     }
@@ -230,10 +238,14 @@ impl<'a> Eight<'a> {
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn settle(batch: &mut LaneBatch, source: &[Point], out: &mut [Point]) {
     let LaneBatch { pending, chain, .. } = batch;
+    // The last addition, once more, fills the last eight.
+    let last = pending[pending.len() - 1];
+    pending.resize(pending.len().next_multiple_of(8), last);
+    let (pending, _) = pending.as_chunks();
     let mut product = Lanes::all(&Element::ONE);
     chain.clear();
-    for row in 0..pending.len().div_ceil(8) {
-        let denominator = Eight::new(source, pending, row).denominator();
+    for additions in pending {
+        let denominator = Eight::new(source, additions).denominator();
         chain.push([denominator, product]);
         product = product.times(&denominator);
     }
@@ -241,8 +253,8 @@ pub(super) fn settle(batch: &mut LaneBatch, source: &[Point], out: &mut [Point])
     Element::invert_all(&mut inverses);
     // The inverse of the product of all denominators up to the row, in every lane.
     let mut rest = Lanes::gather(inverses.each_ref());
-    for (row, [denominator, before]) in chain.iter().enumerate().rev() {
-        let eight = Eight::new(source, pending, row);
+    for ([denominator, before], additions) in chain.iter().zip(pending).rev() {
+        let eight = Eight::new(source, additions);
         let inverse = rest.times(before);
         rest = rest.times(denominator);
         let [x, y] = eight.sums(&inverse);

@@ -28,7 +28,7 @@ pub(super) fn ordinates(xs: &[Element; 8]) -> [Element; 8] {
     let x = Lanes::gather(xs.each_ref());
     let one = Lanes::all(&Element::ONE);
     let two = one.plus(&one);
-    let square = x.times(&x).times(&x).plus(&two).plus(&two);
+    let square = x.square().times(&x).plus(&two).plus(&two);
     let mut powers = [one; 1 << WIDTH];
     for i in 1..powers.len() {
         powers[i] = powers[i - 1].times(&square);
@@ -36,7 +36,7 @@ pub(super) fn ordinates(xs: &[Element; 8]) -> [Element; 8] {
     let mut root = powers[digit(DIGITS - 1)];
     for i in (0..DIGITS - 1).rev() {
         for _ in 0..WIDTH {
-            root = root.times(&root);
+            root = root.square();
         }
         root = root.times(&powers[digit(i)]);
     }

@@ -13,8 +13,9 @@
 use std::arch::x86_64::{
     __m512i, __mmask8, _mm512_add_epi64, _mm512_and_si512, _mm512_cmplt_epi64_mask,
     _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2, _mm512_srai_epi64,
-    _mm512_srli_epi64, _mm512_sub_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_or_si512, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
+    _mm512_slli_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_sub_epi64,
+    _mm512_testn_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
 use blst::blst_fp;
@@ -66,7 +67,7 @@ const INVERSE_TO_OURS: blst_fp = blst_fp {
 };
 
 /// 64-bit limbs, as 52-bit ones.
-const fn narrowed(l: &[u64; 6]) -> [u64; 8] {
+pub(super) const fn narrowed(l: &[u64; 6]) -> [u64; 8] {
     let mut out = [0; 8];
     let mut i = 0;
     while i < 8 {
@@ -109,7 +110,17 @@ impl Element {
     /// 1.
     pub(super) const ONE: Self = Element(narrowed(&TO_OURS.l));
 
-    /// From blst's form.
+    /// The cube root β of 1 with (β·x, y) = −x0²·(x, y) on G1, x0 the curve's parameter.
+    pub(super) const BETA: Self = Element(narrowed(&[
+        0xbb6d_75aa_ff33_455f,
+        0xfa07_9fd0_9535_6b7c,
+        0xcf0a_3d69_7953_a2f6,
+        0xf7de_3465_fe7c_1080,
+        0x4701_f71f_d689_6ec3,
+        0x07d9_1d9d_d9cc_1727,
+    ]));
+
+    /// From blst's form, one by one.
     pub(super) fn new(a: &blst_fp) -> Self {
         let mut ours = blst_fp::default();
         ffi::fp_mul(&mut ours, a, &TO_OURS);
@@ -136,7 +147,7 @@ impl Element {
     }
 
     /// The same number with 64-bit limbs.
-    fn widened(&self) -> blst_fp {
+    pub(super) fn widened(&self) -> blst_fp {
         let mut l = [0; 6];
         for (i, limb) in self.0.iter().enumerate() {
             let (at, shift) = (BITS * i / 64, BITS * i % 64);
@@ -224,10 +235,10 @@ impl Lanes {
             }
             // What makes the lowest limb vanish; then everything moves down by one limb.
             let m = _mm512_madd52lo_epu64(zero, t[0], minus_inverse);
-            for (t, p) in t.iter_mut().zip(ONE_P) {
-                *t = _mm512_madd52lo_epu64(*t, m, _mm512_set1_epi64(p));
+            let carry = vanished(t[0]);
+            for j in 1..8 {
+                t[j] = _mm512_madd52lo_epu64(t[j], m, _mm512_set1_epi64(ONE_P[j]));
             }
-            let carry = _mm512_srli_epi64::<{ BITS as u32 }>(t[0]);
             for j in 0..8 {
                 let above = if j < 7 { t[j + 1] } else { zero };
                 let upper = _mm512_madd52hi_epu64(above, self.0[j], b);
@@ -238,16 +249,75 @@ impl Lanes {
         Lanes(carried(t))
     }
 
+    /// The square, below p·(1 + 2^-26), of a loose element.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn square(&self) -> Self {
+        let a = self.0;
+        let mut t = [_mm512_setzero_si512(); 16];
+        for i in 0..8 {
+            for j in i + 1..8 {
+                t[i + j] = _mm512_madd52lo_epu64(t[i + j], a[i], a[j]);
+                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], a[i], a[j]);
+            }
+        }
+        for (i, limb) in a.into_iter().enumerate() {
+            let [low, high] = [t[2 * i], t[2 * i + 1]].map(|t| _mm512_add_epi64(t, t));
+            t[2 * i] = _mm512_madd52lo_epu64(low, limb, limb);
+            t[2 * i + 1] = _mm512_madd52hi_epu64(high, limb, limb);
+        }
+        let minus_inverse = _mm512_set1_epi64(MINUS_INVERSE);
+        for i in 0..8 {
+            let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), t[i], minus_inverse);
+            t[i + 1] = _mm512_add_epi64(t[i + 1], vanished(t[i]));
+            for (j, p) in ONE_P.into_iter().enumerate() {
+                let p = _mm512_set1_epi64(p);
+                if j > 0 {
+                    t[i + j] = _mm512_madd52lo_epu64(t[i + j], m, p);
+                }
+                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], m, p);
+            }
+        }
+        let [.., a, b, c, d, e, f, g, h] = t;
+        Lanes(carried([a, b, c, d, e, f, g, h]))
+    }
+
     /// self − other + 2·p; `other` is at most 2·p.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn minus(&self, other: &Self) -> Self {
+        self.minus_below::<2>(other)
+    }
+
+    /// self − other + K·p; `other` is at most K·p.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn minus_below<const K: u64>(&self, other: &Self) -> Self {
         let mut out = self.0;
+        let raise = const { multiple_of_p(K) };
         for i in 0..8 {
-            let raised = _mm512_add_epi64(out[i], _mm512_set1_epi64(TWO_P[i]));
+            let raised = _mm512_add_epi64(out[i], _mm512_set1_epi64(raise[i]));
             out[i] = _mm512_sub_epi64(raised, other.0[i]);
         }
         Lanes(carried(out))
+    }
+
+    /// 2^N times self, N at most 8.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn doubled<const N: u32>(&self) -> Self {
+        Lanes(carried(self.0.map(|limb| _mm512_slli_epi64::<N>(limb))))
+    }
+
+    /// The lanes that are multiples of p, of a loose element.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn is_zero(&self) -> Mask {
+        let [first, rest @ ..] = self.times(&Lanes::all(&Element::ONE)).reduced().0;
+        let any = rest
+            .into_iter()
+            .fold(first, |any, limb| _mm512_or_si512(any, limb));
+        _mm512_testn_epi64_mask(any, any)
     }
 
     /// self + other.
@@ -261,7 +331,20 @@ impl Lanes {
         Lanes(carried(out))
     }
 
-    /// 2·p − self in the lanes of the mask.
+    /// self − a − b + 2·p; a + b is at most 2·p.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn minus_both(&self, a: &Self, b: &Self) -> Self {
+        let mut out = self.0;
+        for i in 0..8 {
+            let raised = _mm512_add_epi64(out[i], _mm512_set1_epi64(TWO_P[i]));
+            out[i] = _mm512_sub_epi64(raised, _mm512_add_epi64(a.0[i], b.0[i]));
+        }
+        Lanes(carried(out))
+    }
+
+    /// 2·p − self in the lanes of the mask. Limbs are not carried: for sums and
+    /// differences only.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn negated_if(&self, mask: Mask) -> Self {
@@ -269,7 +352,7 @@ impl Lanes {
         for (limb, p) in out.iter_mut().zip(TWO_P) {
             *limb = _mm512_mask_sub_epi64(*limb, mask, _mm512_set1_epi64(p), *limb);
         }
-        Lanes(carried(out))
+        Lanes(out)
     }
 
     /// `other` in the lanes of the mask, self in the others.
@@ -302,6 +385,14 @@ impl Lanes {
         let negative = _mm512_cmplt_epi64_mask(difference[7], _mm512_setzero_si512());
         Lanes(difference).replaced_if(negative, self)
     }
+}
+
+/// What the lowest column carries when a multiple of p makes its 52 bits vanish.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn vanished(lowest: __m512i) -> __m512i {
+    let rounded = _mm512_add_epi64(lowest, _mm512_set1_epi64(MASK as i64));
+    _mm512_srli_epi64::<{ BITS as u32 }>(rounded)
 }
 
 /// Limbs of 52 bits again; the highest takes the rest, and the sign.

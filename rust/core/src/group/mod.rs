@@ -21,6 +21,10 @@ mod lane_add;
 #[cfg(target_arch = "x86_64")]
 mod lane_decode;
 #[cfg(target_arch = "x86_64")]
+mod lane_member;
+#[cfg(target_arch = "x86_64")]
+mod lane_points;
+#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod msm;
 mod ops;
@@ -28,8 +32,11 @@ mod pairing;
 mod scalar;
 mod secret_bases;
 mod subgroup;
+mod wide_sum;
 mod windows;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ffi::{Ifma, vector, words};
 pub use g1::{E1, E1Affine, G1Affine, batch_to_affine};
 pub use g2::{G2, G2Affine, msm_g2_128};
 pub use hash_to_curve::{
@@ -41,6 +48,7 @@ pub use scalar::Scalar;
 pub(crate) use scalar::keygen;
 pub use secret_bases::SecretBases;
 pub use subgroup::all_in_subgroup;
+pub(crate) use wide_sum::{MOST_DIGITS, WideSum, from_binary};
 
 /// Bytes shown as lower-case hexadecimal digits.
 struct Hex<'a>(&'a [u8]);

@@ -40,7 +40,6 @@ pub fn msm_mixed(full: (&[E1Affine], &[Scalar]), short: (&[E1Affine], &[u128])) 
         short.1.len(),
         "msm_128: as many scalars as points"
     );
-    let points: Vec<blst_p1_affine> = full.0.iter().chain(short.0).map(|p| p.0).collect();
     let long = full.1.iter().map(|k| widened(&k.to_raw().b));
     let scalars: Vec<[u8; 34]> = long
         .chain(short.1.iter().map(|k| widened(&k.to_le_bytes())))
@@ -49,11 +48,12 @@ pub fn msm_mixed(full: (&[E1Affine], &[Scalar]), short: (&[E1Affine], &[u128])) 
     if bits == 0 {
         return E1::identity();
     }
-    if points.len() < BUCKETS_FROM {
+    if scalars.len() < BUCKETS_FROM {
+        let points: Vec<blst_p1_affine> = full.0.iter().chain(short.0).map(|p| p.0).collect();
         return straus(&points, &scalars, bits);
     }
     let terms = Terms {
-        points: &points,
+        points: [full.0, short.0],
         scalars: &scalars,
         bits,
     };
@@ -75,7 +75,7 @@ fn widened(bytes: &[u8]) -> [u8; 34] {
 }
 
 /// Number of bits without leading zeros.
-fn bit_length(scalar: &[u8; 34]) -> usize {
+pub(super) fn bit_length(scalar: &[u8; 34]) -> usize {
     let top = scalar.iter().rposition(|&b| b != 0);
     top.map_or(0, |i| 8 * i + 8 - scalar[i].leading_zeros() as usize)
 }

@@ -139,6 +139,19 @@ impl Scalar {
         Scalar(ffi::fr_from_scalar(raw))
     }
 
+    /// The representative in Montgomery form: an integer below r, little-endian.
+    #[inline]
+    pub(super) fn limbs(&self) -> &[u64; 4] {
+        &self.0.l
+    }
+
+    /// The scalar that `low + 2^256·high` represents in Montgomery form.
+    pub(super) fn from_wide_montgomery(low: [u64; 4], high: [u64; 4]) -> Self {
+        // A product with 1 reduces; the Montgomery form of `high` is 2^256·high.
+        let low = ffi::fr_mul(&blst_fr { l: low }, &Self::ONE.0);
+        Scalar(ffi::fr_add(&low, &ffi::fr_from_limbs(&high)))
+    }
+
     fn add_ref(&self, other: &Self) -> Self {
         Scalar(ffi::fr_add(&self.0, &other.0))
     }

@@ -19,12 +19,11 @@
 //! time: a point goes to the bucket that its coefficients in t rounds, read as digits
 //! to base 3, give the number of.
 
-use blst::blst_p1_affine;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
+use super::E1Affine;
 use super::adder::{Adder, Member, Task, with_fastest};
-use super::{E1, E1Affine, ffi};
 
 /// Rounds of the test, at least: the least number with 3^rounds > 2^128.
 const ROUNDS: usize = 81;
@@ -38,22 +37,34 @@ const MOST_TOGETHER: usize = 5;
 /// Whether all points are members of G1. Variable time: for public points only.
 ///
 /// Exact for few points. For 192 and more, a list with a point outside G1 passes with
-/// probability at most 2⁻¹²⁸, for a third of the price or less from a thousand on.
+/// probability at most 2⁻¹²⁸.
 pub fn all_in_subgroup(points: &[E1Affine]) -> bool {
     let mut key = Zeroizing::new([0; 32]);
     if points.len() < BATCH_FROM || getrandom::fill(key.as_mut_slice()).is_err() {
-        return points.par_iter().all(E1Affine::is_in_subgroup);
+        return with_fastest(Apart(points));
     }
-    let raw: Vec<blst_p1_affine> = points.iter().map(|p| p.0).collect();
-    with_fastest(Test {
-        points: &raw,
-        key: &key,
-    })
+    with_fastest(Test { points, key: &key })
+}
+
+/// Points to test one by one.
+struct Apart<'a>(&'a [E1Affine]);
+
+impl Task for Apart<'_> {
+    type Output = bool;
+
+    fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> bool {
+        let share = self.0.len().div_ceil(rayon::current_num_threads());
+        let parts = self.0.par_chunks(share.next_multiple_of(8).max(8));
+        parts.all(|points| {
+            let adder = adder();
+            adder.are_members(&adder.import(points))
+        })
+    }
 }
 
 /// Points to test with coefficients drawn by a key.
 struct Test<'a> {
-    points: &'a [blst_p1_affine],
+    points: &'a [E1Affine],
     key: &'a [u8; 32],
 }
 
@@ -61,7 +72,7 @@ impl Task for Test<'_> {
     type Output = bool;
 
     fn run<A: Adder<Point: Send + Sync>>(self, adder: impl Fn() -> A + Sync) -> bool {
-        let points = A::import(self.points);
+        let points = adder().import(self.points);
         // Additions: one per point and about two per bucket.
         let additions =
             |t: &usize| ROUNDS.div_ceil(*t) * (points.len() + 2 * 3usize.pow(*t as u32));
@@ -71,9 +82,9 @@ impl Task for Test<'_> {
         groups.par_chunks(share).all(|groups| {
             let number = |group: &usize| draw(self.key, *group, together, points.len());
             let buckets: Vec<Vec<u8>> = groups.iter().map(number).collect();
-            combinations(&mut adder(), &points, &buckets, together)
-                .iter()
-                .all(|sum| E1(ffi::p1_from_affine(sum)).is_in_subgroup())
+            let mut adder = adder();
+            let sums = combinations(&mut adder, &points, &buckets, together);
+            adder.are_members(&sums)
         })
     }
 }
@@ -103,7 +114,7 @@ fn combinations<A: Adder>(
     points: &[A::Point],
     buckets: &[Vec<u8>],
     rounds: usize,
-) -> Vec<blst_p1_affine> {
+) -> Vec<A::Point> {
     let mut size = 3usize.pow(rounds as u32);
     let mut level = bucket_sums(adder, points, buckets, size);
     let (mut picked, mut lengths) = (Vec::new(), Vec::new());
@@ -121,8 +132,7 @@ fn combinations<A: Adder>(
     let weighted = adder.sum_runs(&picked, Member::plain, &lengths);
     // One times the first sum and twice the second.
     let member = |at: usize| Member::plain(2 * (at / 3) + (at % 3).min(1));
-    let sums = adder.sum_runs(&weighted, member, &vec![3; weighted.len() / 2]);
-    sums.iter().map(A::export).collect()
+    adder.sum_runs(&weighted, member, &vec![3; weighted.len() / 2])
 }
 
 /// The sum of the points in each of `count` buckets of every group, nothing in that of 0:
@@ -157,9 +167,11 @@ fn bucket_sums<A: Adder>(
 
 #[cfg(test)]
 mod tests {
+    use blst::blst_p1_affine;
+
     use super::*;
     use crate::group::batch_add::{Batch, Exact};
-    use crate::group::{G1Affine, Scalar};
+    use crate::group::{E1, G1Affine, Scalar, ffi};
 
     fn points(count: u64) -> Vec<blst_p1_affine> {
         let multiple = |k: u64| G1Affine::generator().mul(&Scalar::from_u64(k * k + 1));

@@ -85,7 +85,7 @@ fn simulate(statement: &Statement, x: Scalar, c: Scalar, tag: &str, errors: &Err
         }
         let cross = generators::vector("K", circuit.quadratic_forms.len());
         for (base, q) in cross.iter().zip(&circuit.quadratic_forms) {
-            a += base.mul(&q.homogeneous((&responses, c), (&responses, c), &instance.publics));
+            a += base.mul(&q.homogeneous(&responses, c, &instance.publics));
         }
         messages.extend([a + error(messages.len()), b.to_e1()]);
     }
