@@ -208,7 +208,7 @@ impl<'a> Eight<'a> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn denominator(&self) -> Lanes {
-        let difference = self.x(1).minus(&self.x(0));
+        let difference = self.x(1).minus_below::<2>(&self.x(0));
         if self.doubling == 0 {
             return difference;
         }
@@ -221,7 +221,7 @@ impl<'a> Eight<'a> {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn sums(&self, inverse: &Lanes) -> [Lanes; 2] {
         let [x, y] = [self.x(0), self.y(0)];
-        let mut numerator = self.y(1).minus(&y);
+        let mut numerator = self.y(1).minus_below::<2>(&y);
         if self.doubling != 0 {
             let square = x.square();
             let thrice = square.plus(&square).plus(&square);
@@ -229,7 +229,10 @@ impl<'a> Eight<'a> {
         }
         let slope = numerator.times(inverse);
         let sum = slope.square().minus_both(&x, &self.x(1)).reduced();
-        let back = slope.times(&x.minus(&sum)).minus(&y).reduced();
+        let back = slope
+            .times(&x.minus_below::<2>(&sum))
+            .minus_below::<2>(&y)
+            .reduced();
         [sum, back]
     }
 }

@@ -7,10 +7,19 @@
 //! multiplying by |x0| twice, 126 doublings and ten additions.
 
 use super::lane_add::Point;
-use super::lanes::{Element, Lanes, Mask};
+use super::lanes::{Element, Lanes, Mask, narrowed};
 
 /// |x0|, the curve's parameter without its sign.
 const X0: u64 = 0xd201_0000_0001_0000;
+/// The cube root β of 1 with (β·x, y) = −x0²·(x, y) on G1, x0 the curve's parameter.
+const BETA: Element = Element(narrowed(&[
+    0xbb6d_75aa_ff33_455f,
+    0xfa07_9fd0_9535_6b7c,
+    0xcf0a_3d69_7953_a2f6,
+    0xf7de_3465_fe7c_1080,
+    0x4701_f71f_d689_6ec3,
+    0x07d9_1d9d_d9cc_1727,
+]));
 
 /// Eight points in Jacobian coordinates; Z = 0 is infinity, or an addition went wrong.
 /// Coordinates are at most 10.1·p.
@@ -54,7 +63,7 @@ impl Jacobian {
         let sum = r.square().minus_below::<4>(&hhh.plus(&v).plus(&v));
         let back = v.minus_below::<6>(&sum);
         Jacobian {
-            y: r.times(&back).minus(&self.y.times(&hhh)),
+            y: r.times(&back).minus_below::<2>(&self.y.times(&hhh)),
             z: self.z.times(&h),
             x: sum,
         }
@@ -94,8 +103,8 @@ pub(super) fn members(points: &[Point]) -> Mask {
     let twice = multiplied(&once.x, &once.y);
     let z = once.z.times(&twice.z);
     let zz = z.square();
-    let image = x.times(&Lanes::all(&Element::BETA)).times(&zz);
-    let same_x = twice.x.minus(&image).is_zero();
+    let image = x.times(&Lanes::all(&BETA)).times(&zz);
+    let same_x = twice.x.minus_below::<2>(&image).is_zero();
     let opposite_y = twice.y.plus(&y.times(&zz.times(&z))).is_zero();
     same_x & opposite_y & !z.is_zero()
 }

@@ -4,7 +4,7 @@ use blst::{blst_fp, blst_p1_affine};
 
 use super::E1Affine;
 use super::lane_add::Point;
-use super::lanes::{Element, Lanes, Mask, P, narrowed};
+use super::lanes::{Element, INVERSE_TO_OURS, Lanes, Mask, P, narrowed};
 
 /// 2^800 modulo p: what takes a number to blst's form.
 const NUMBER_TO_BLST: Element = Element(narrowed(&[
@@ -15,15 +15,8 @@ const NUMBER_TO_BLST: Element = Element(narrowed(&[
     0x5dcb_e4f4_e329_28cb,
     0x0e91_f80e_f81f_158c,
 ]));
-/// 2^448 modulo p: what takes blst's form to ours.
-const BLST_TO_OURS: Element = Element(narrowed(&[
-    0x42b7_fde3_7dba_9366,
-    0x7784_894e_2752_5bc3,
-    0xb2b9_1b9d_c1f5_b1e9,
-    0x206f_497d_fcaf_b872,
-    0x5941_37cc_89a9_b0bb,
-    0x0411_cd9d_20d7_e399,
-]));
+/// What takes blst's form to ours.
+const BLST_TO_OURS: Element = Element(narrowed(&INVERSE_TO_OURS.l));
 /// s = 2^-32 in our form, 2^384 modulo p. A number a in blst's form is s·a in ours.
 const SCALE: Element = Element(narrowed(&[
     0x7609_0000_0002_fffd,

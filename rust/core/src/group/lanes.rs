@@ -54,8 +54,8 @@ const TO_BLST: blst_fp = blst_fp {
     l: [0, 0, 0, 0, 0, 1 << 32],
 };
 /// 2^448 modulo p: what takes the inverse of an element that was read as one of blst's, off
-/// by 2^-64, to our form.
-const INVERSE_TO_OURS: blst_fp = blst_fp {
+/// by 2^-64, to our form; for products in our form, what takes blst's form to ours.
+pub(super) const INVERSE_TO_OURS: blst_fp = blst_fp {
     l: [
         0x42b7_fde3_7dba_9366,
         0x7784_894e_2752_5bc3,
@@ -109,16 +109,6 @@ pub(super) struct Element(pub(super) [u64; 8]);
 impl Element {
     /// 1.
     pub(super) const ONE: Self = Element(narrowed(&TO_OURS.l));
-
-    /// The cube root β of 1 with (β·x, y) = −x0²·(x, y) on G1, x0 the curve's parameter.
-    pub(super) const BETA: Self = Element(narrowed(&[
-        0xbb6d_75aa_ff33_455f,
-        0xfa07_9fd0_9535_6b7c,
-        0xcf0a_3d69_7953_a2f6,
-        0xf7de_3465_fe7c_1080,
-        0x4701_f71f_d689_6ec3,
-        0x07d9_1d9d_d9cc_1727,
-    ]));
 
     /// From blst's form, one by one.
     pub(super) fn new(a: &blst_fp) -> Self {
@@ -280,13 +270,6 @@ impl Lanes {
         }
         let [.., a, b, c, d, e, f, g, h] = t;
         Lanes(carried([a, b, c, d, e, f, g, h]))
-    }
-
-    /// self − other + 2·p; `other` is at most 2·p.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn minus(&self, other: &Self) -> Self {
-        self.minus_below::<2>(other)
     }
 
     /// self − other + K·p; `other` is at most K·p.
