@@ -365,7 +365,7 @@ def _unbase64(text: str) -> bytes:
     except (binascii.Error, ValueError):
         data = None
     if data is None or _base64(data) != text:
-        raise MalformedInput("a part is not base64url without padding")
+        raise MalformedInput("not a credential or presentation: a part is not base64url")
     return data
 
 
