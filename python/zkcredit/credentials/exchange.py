@@ -25,8 +25,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from zkcredit.credentials.held import FIELDS, HANDLE_MAX, HeldCredential
-from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
+from zkcredit.credentials.held import (
+    CREDENTIAL_CBOR,
+    CREDENTIAL_JSON,
+    FIELDS,
+    HANDLE_MAX,
+    HeldCredential,
+)
 from zkcredit.credentials.messages import KeyNumber
 from zkcredit.errors import CallerError, MalformedInput
 from zkcredit.messages import Hex32, HexBytes, convert_fields, load_json, prepare_types, to_builtins
