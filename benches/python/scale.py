@@ -20,10 +20,12 @@ import itertools
 import json
 import os
 import resource
+import secrets
 import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,13 @@ class _Filled:
                         f"SELECT randomblob(32){other}, 1 FROM n WHERE ? > 0 ORDER BY 1",
                         (count, count),
                     )
+        if rows:
+            with store.write():
+                for table, keys in _LARGE.items():
+                    store._many(
+                        f"INSERT INTO {table}_recent VALUES (?{', 0' * (keys - 1)}, 1)",
+                        [(key,) for key in sorted(_recent_keys())],
+                    )
         store._run("PRAGMA wal_checkpoint(TRUNCATE)")
         store.close()
         draft.rename(self._source)
@@ -135,6 +144,13 @@ class _Filled:
             file.unlink()
         shutil.copy(self._source, place / "ledger" / folder.DATABASE)
         return Operator.open(place / "ledger"), lender
+
+
+def _recent_keys() -> Iterator[bytes]:
+    """As many of each first byte as wait when the turn of byte 0 is next."""
+    for first in range(256):
+        for _ in range(4 * (256 - first)):
+            yield bytes((first,)) + secrets.token_bytes(31)
 
 
 # --- memory ------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def test_values_are_named_as_people_name_them(context: click.Context) -> None:
     help_text = context.get_help()
     assert "RANGE" not in help_text
     assert "<=x" not in help_text
+    assert "x>=" not in help_text
 
 
 @pytest.mark.parametrize("context", ALL)

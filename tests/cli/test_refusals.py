@@ -306,3 +306,14 @@ def test_nobody_is_meant_by_an_empty_name(licensed: World) -> None:
 
 def test_a_message_is_one_line(opened: World) -> None:
     assert "\n" not in refused(opened, 2, "bank", "lender", "period")["message"]
+
+
+def test_a_service_that_is_not_there(opened: World) -> None:
+    error = refused(opened, 6, "ann", "--ledger", "http://127.0.0.1:1", "ledger", "show")
+    assert error["message"].startswith("http://127.0.0.1:1 cannot be reached: ")
+
+
+def test_a_message_is_no_presentation(opened: World) -> None:
+    opened.invoice()
+    error = refused(opened, 4, "shop", "merchant", "policy", "verify", "invoice.json")
+    assert error["message"].startswith("invoice.json: not a credential or presentation: ")

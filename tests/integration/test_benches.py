@@ -25,11 +25,12 @@ BENCHES = Path(__file__).parents[2] / "benches" / "python"
         ("load", ("--count", "8", "--seconds", "0.2", "--runs", "1"), "250 a second: p50"),
         ("stores", ("nullifiers", "--rows", "2000", "--batch", "500"), "in batches of 500"),
         ("pipeline", ("--count", "6", "--runs", "1", "--threads", "1"), "6 purchases in"),
+        ("scale", ("rate", "--rows", "0", "3000", "--count", "6", "--runs", "1"), "| 3,000 |"),
     ],
 )
 def test_bench_runs(name: str, arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHES / f"{name}.py"), *arguments]
-    if name in ("verify", "pipeline", "replay", "load"):
+    if name in ("verify", "pipeline", "replay", "load", "scale"):
         command += ["--cache", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

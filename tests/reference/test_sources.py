@@ -92,6 +92,14 @@ def test_numbers_of_bundles(number: int) -> None:
     assert f"reply/{source._number(number)}" == bundle_path("reply", number)
 
 
+def without_last(data: bytes) -> bytes:
+    """An entry bundle without its last entry."""
+    last = following = 0
+    while following < len(data):
+        last, following = following, following + 2 + int.from_bytes(data[following:][:2], "big")
+    return data[:last]
+
+
 Damage = Callable[[Path], object]
 DAMAGE: dict[str, tuple[type[ZkCreditError], Damage]] = {
     "no genesis": (StoreError, lambda at: (at / "genesis").unlink()),
@@ -102,7 +110,7 @@ DAMAGE: dict[str, tuple[type[ZkCreditError], Damage]] = {
     "no entries": (CheckFailed, lambda at: shutil.rmtree(at / "tile" / "entries")),
     "no evidence": (CheckFailed, lambda at: shutil.rmtree(at / "evidence")),
     "entries cut": (MalformedInput, lambda at: edit(at, "tile/entries", lambda data: data[:-9])),
-    "an entry less": (MalformedInput, lambda at: edit(at, "tile/entries", lambda data: data[:50])),
+    "an entry less": (MalformedInput, lambda at: edit(at, "tile/entries", without_last)),
     "an entry changed": (
         CheckFailed, lambda at: edit(at, "tile/entries", lambda data: data[:-1] + b"\0"),
     ),

@@ -23,7 +23,7 @@ from zkcredit.credentials.exchange import (
     write_credential,
     write_presentation,
 )
-from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
+from zkcredit.credentials.held import CREDENTIAL_CBOR, CREDENTIAL_JSON
 from zkcredit.errors import CallerError, MalformedInput, ProofRefused, Refused
 from zkcredit.ledger import Operator
 from zkcredit.policies.request import own_request

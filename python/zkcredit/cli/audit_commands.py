@@ -12,7 +12,8 @@ import click
 from zkcredit.cli.base import Command
 from zkcredit.cli.context import Session, pass_session
 from zkcredit.cli.files import read_genesis_file, read_message, read_text
-from zkcredit.cli.output import progress
+from zkcredit.cli.output import counted, progress
+from zkcredit.cli.params import INDEX
 from zkcredit.errors import CallerError, CheckFailed, StateConflict
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sample",
-    type=click.IntRange(min=0),
+    type=INDEX,
     metavar="N",
     help="With --reference: proofs and signatures of N random entries only.",
 )
@@ -213,7 +214,7 @@ def _reference_audit(
     rows = [(kind, n, report.verified.get(kind, 0)) for kind, n in report.kinds.items()]
     out.table(("kind", "entries", "proofs and signatures verified"), rows, right=(1, 2))
     if report.unanswered:
-        out.line(f"{report.unanswered} entries wait for a lender.")
+        out.line(f"Waiting for a lender: {counted(report.unanswered, 'entry')}.")
     _print_missing(session, report.attachments_missing)
 
 
@@ -261,7 +262,7 @@ def _print(session: Session, report: AuditReport) -> None:
     pins.append(("the pinned checkpoint", report.pinned_size))
     for what, size in pins:
         if size is not None:
-            out.line(f"The log continues {what} (signed at {size} entries).")
+            out.line(f"The log continues {what} (signed at {counted(size, 'entry')}).")
     out.table(("kind", "entries"), list(report.kinds.items()), right=(1,))
     registry = report.registry
     digits = {item.terms.currency: item.terms.minor_digits for item in registry.terms.values()}
@@ -278,11 +279,14 @@ def _print(session: Session, report: AuditReport) -> None:
     if rows:
         out.table(("opened by", "lender", "sum", "entries covered"), rows, right=(2, 3))
         out.line(
-            f"Not covered by any total: {report.uncovered_claims} claims, "
-            f"{report.uncovered_bills} bills."
+            f"Not covered by any total: {counted(report.uncovered_claims, 'claim')}, "
+            f"{counted(report.uncovered_bills, 'bill')}."
         )
     if report.unanswered:
-        out.line(f"{report.unanswered} entries wait for a lender; {report.faults_count} overdue.")
+        out.line(
+            f"Waiting for a lender: {counted(report.unanswered, 'entry')}; "
+            f"overdue: {report.faults_count}."
+        )
     _print_missing(session, report.attachments_missing)
 
 

@@ -54,7 +54,7 @@ def export(
 
 
 def _export_credential(desk: Desk, number: int, form: str) -> bytes:
-    from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
+    from zkcredit.credentials.held import CREDENTIAL_CBOR, CREDENTIAL_JSON
 
     book = desk.wallet.credentials
     return book.export(number, CREDENTIAL_CBOR if form == "cbor" else CREDENTIAL_JSON)

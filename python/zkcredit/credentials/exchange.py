@@ -25,8 +25,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from zkcredit.credentials.held import FIELDS, HANDLE_MAX, HeldCredential
-from zkcredit.credentials.holder import CREDENTIAL_CBOR, CREDENTIAL_JSON
+from zkcredit.credentials.held import (
+    CREDENTIAL_CBOR,
+    CREDENTIAL_JSON,
+    FIELDS,
+    HANDLE_MAX,
+    HeldCredential,
+)
 from zkcredit.credentials.messages import KeyNumber
 from zkcredit.errors import CallerError, MalformedInput
 from zkcredit.messages import Hex32, HexBytes, convert_fields, load_json, prepare_types, to_builtins
@@ -365,7 +370,7 @@ def _unbase64(text: str) -> bytes:
     except (binascii.Error, ValueError):
         data = None
     if data is None or _base64(data) != text:
-        raise MalformedInput("a part is not base64url without padding")
+        raise MalformedInput("not a credential or presentation: a part is not base64url")
     return data
 
 

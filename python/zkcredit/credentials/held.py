@@ -25,6 +25,9 @@ BLIND, OWNER, HANDLE, EXPIRES, FIELDS = range(5)
 """Positions of the messages; the schema's fields follow from ``FIELDS`` on."""
 HANDLE_MAX = (1 << 32) - 1
 """Largest handle; handles start at 1."""
+CREDENTIAL_JSON = "application/vnd.zkcredit.credential+json"
+CREDENTIAL_CBOR = "application/vnd.zkcredit.credential+cbor"
+"""Media types of exported credentials."""
 
 _decode = functools.lru_cache(64)(Schema.decode)
 

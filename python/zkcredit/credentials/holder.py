@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zkcredit.credentials.held import Gap, HeldCredential, Slot
+from zkcredit.credentials.held import CREDENTIAL_JSON, Gap, HeldCredential, Slot
 from zkcredit.credentials.messages import CredentialReply, CredentialRequest
 from zkcredit.credentials.requests import prove_request, request_commitment
 from zkcredit.credentials.revocation import RevocationList
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from zkcredit.ledger import LedgerView
     from zkcredit.ledger.registry import CredentialKey
 
-CREDENTIAL_JSON = "application/vnd.zkcredit.credential+json"
-CREDENTIAL_CBOR = "application/vnd.zkcredit.credential+cbor"
-"""Media types of exported credentials."""
 MAX_ORDINALS = 256
 """Most credentials of one wallet under one key: :meth:`CredentialBook.receive` tries them all."""
 

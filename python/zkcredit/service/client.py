@@ -159,7 +159,8 @@ class Client:
                 answer = self._receive(request, limit)
             except httpx.HTTPError as error:
                 if not left:
-                    raise StoreError(f"{self.url}: {type(error).__name__}: {error}") from None
+                    why = str(error) or type(error).__name__
+                    raise StoreError(f"{self.url} cannot be reached: {why}") from None
             else:
                 wait = answer.headers.get("retry-after", "")
                 # 409 with a time: the same request, sent before, is still being answered

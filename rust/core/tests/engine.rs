@@ -45,45 +45,6 @@ fn a_spend_has_nine_points_and_seventy_five_scalars() {
 }
 
 #[test]
-#[ignore = "prints timings"]
-fn timings() {
-    let scenario = Scenario::new("spend", DEFAULT);
-    let prover = scenario.prover().expect("true");
-    let (statement, proof) = scenario.finish(&prover);
-    let t = std::time::Instant::now();
-    for _ in 0..20 {
-        scenario
-            .prover()
-            .expect("true")
-            .prove([7; 32], [9; 32], &[1; 32])
-            .expect("a proof");
-    }
-    println!("prove {:?}", t.elapsed() / 20);
-    let t = std::time::Instant::now();
-    for _ in 0..20 {
-        verify(&statement, &proof).expect("valid");
-    }
-    println!("verify one {:?}", t.elapsed() / 20);
-    for n in [16usize, 256, 1024] {
-        let items: Vec<_> = (0..n).map(|_| (&statement, proof.as_slice())).collect();
-        let t = std::time::Instant::now();
-        assert!(verify_batch(&items).expect("random source").is_empty());
-        println!("batch {n} on two: {:?} each", t.elapsed() / n as u32);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .build()
-            .expect("a pool");
-        let t = std::time::Instant::now();
-        assert!(
-            pool.install(|| verify_batch(&items))
-                .expect("random source")
-                .is_empty()
-        );
-        println!("batch {n} on one: {:?} each", t.elapsed() / n as u32);
-    }
-}
-
-#[test]
 fn witnesses_and_provers_do_not_print() {
     let scenario = Scenario::new("spend", DEFAULT);
     assert_eq!(format!("{:?}", scenario.witness), "Witness([REDACTED])");
