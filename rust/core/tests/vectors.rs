@@ -131,10 +131,7 @@ fn check_steps(statement: &Statement, proof: &[u8], steps: &Value) {
     let quadratics: Vec<Scalar> = circuit
         .quadratic_forms
         .iter()
-        .map(|form| {
-            let given = (responses.as_slice(), challenge);
-            form.homogeneous(given, given, &statement.instance.publics)
-        })
+        .map(|form| form.homogeneous(&responses, challenge, &statement.instance.publics))
         .collect();
     assert_eq!(quadratics, scalars(list(&steps["quadratics"])));
 }
