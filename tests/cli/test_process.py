@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -226,30 +225,6 @@ def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
     }
     assert {f"{group} {name}" for group, text in wanted.items() for name in text.split()} <= names
     assert {"audit", "doctor", "demo"} <= names
-
-
-def quick(limit_s: float, *arguments: str, cwd: Path) -> bool:
-    """Whether a command can do with so much processor time; a busy machine gets more tries."""
-    for _ in range(8):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert spawn(*arguments, cwd=cwd).code == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        if used_s < limit_s:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("wallet", "pay", "--help")])
-def test_help_is_quick(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert quick(0.15, *arguments, cwd=tmp_path)
-
-
-def test_opening_a_ledger_is_quick(opened: World) -> None:
-    assert quick(0.5, "--ledger", "ledger", "ledger", "show", cwd=opened.place)
-    assert quick(0.5, "--ledger", "ledger", "audit", cwd=opened.place)
-    derivation_s = 0.4  # Argon2id with 64 MiB and three passes, at most
-    assert quick(0.5 + derivation_s, *ann("wallet", "show"), cwd=opened.place)
 
 
 def test_doctor(opened: World) -> None:
