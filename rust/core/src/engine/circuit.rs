@@ -88,18 +88,6 @@ impl Form {
         }
     }
 
-    /// The position i, if this is f_i plus the constant.
-    fn response_plus(&self, constant: Scalar) -> Option<usize> {
-        match (self.terms.as_slice(), self.publics.as_slice()) {
-            ([(position, coefficient)], [])
-                if *coefficient == Scalar::ONE && self.constant == constant =>
-            {
-                Some(*position)
-            }
-            _ => None,
-        }
-    }
-
     /// Whether this is the constant 0.
     fn is_empty(&self) -> bool {
         self.terms.is_empty() && self.publics.is_empty() && self.constant.is_zero()
@@ -125,34 +113,11 @@ pub struct QuadraticForm {
     pub products: Vec<(Form, Form)>,
     /// The terms of degree one and zero.
     pub linear: Form,
-    /// i, if all this is f_i·(f_i − 1), as it is for every digit of a range.
-    digit: Option<usize>,
 }
 
 impl QuadraticForm {
-    /// The form of these products and terms.
-    pub fn new(id: String, products: Vec<(Form, Form)>, linear: Form) -> Self {
-        let digit = match products.as_slice() {
-            [(left, right)] if linear.is_empty() => {
-                let [zero, minus_one] = [Scalar::ZERO, Scalar::MINUS_ONE];
-                let position = left.response_plus(zero);
-                position.filter(|_| right.response_plus(minus_one) == position)
-            }
-            _ => None,
-        };
-        QuadraticForm {
-            id,
-            products,
-            linear,
-            digit,
-        }
-    }
-
     /// `q̂(f, c)`: degree two as is, linear terms times c, constants times c².
     pub fn homogeneous(&self, responses: &[Scalar], c: Scalar, publics: &[Scalar]) -> Scalar {
-        if let Some(digit) = self.digit {
-            return responses[digit] * (responses[digit] - c);
-        }
         let value = |form: &Form| form.homogeneous(responses, c, publics);
         let products = match self.products.as_slice() {
             [(left, right)] => value(left) * value(right),
@@ -397,61 +362,4 @@ fn scalar_text(scalar: &Scalar) -> String {
         .position(|b| *b != 0)
         .unwrap_or(bytes.len() - 1);
     bytes[first..].iter().map(|b| format!("{b:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn form(terms: &[(usize, u64)], publics: &[(usize, u64)], constant: i128) -> Form {
-        let scaled = |terms: &[(usize, u64)]| -> Vec<(usize, Scalar)> {
-            let terms = terms.iter();
-            terms.map(|(at, k)| (*at, Scalar::from_u64(*k))).collect()
-        };
-        Form::new(scaled(terms), scaled(publics), Scalar::from_i128(constant))
-    }
-
-    #[test]
-    fn chains_of_any_length_add_up() {
-        let responses: Vec<Scalar> = (1..200).map(|i| -Scalar::from_u64(i * i)).collect();
-        for count in [1, 2, 63, 64, 65, 128, 129, 199] {
-            let first = Scalar::from_u64(3);
-            let weight = |at: usize| first * Scalar::pow2(at as u32);
-            let terms: Vec<(usize, Scalar)> = (0..count).map(|at| (at, weight(at))).collect();
-            let expected: Scalar = terms.iter().map(|(at, k)| responses[*at] * *k).sum();
-            let form = Form::new(terms, Vec::new(), Scalar::ZERO);
-            assert_eq!(form.hidden(&responses), expected);
-            assert_eq!(form.chains.len(), count.div_ceil(MOST_DIGITS));
-        }
-    }
-
-    #[test]
-    fn digits_and_their_like_have_the_value_of_their_products() {
-        let digit = form(&[(1, 1)], &[], 0);
-        let less_one = form(&[(1, 1)], &[], -1);
-        let nothing = form(&[], &[], 0);
-        let cases = [
-            (&digit, &less_one, &nothing, true),
-            (&less_one, &digit, &nothing, false),
-            (&digit, &form(&[(2, 1)], &[], -1), &nothing, false),
-            (&digit, &form(&[(1, 2)], &[], -1), &nothing, false),
-            (&digit, &form(&[(1, 1)], &[], 1), &nothing, false),
-            (&digit, &form(&[(1, 1)], &[(0, 1)], -1), &nothing, false),
-            (&digit, &form(&[(1, 1), (2, 1)], &[], -1), &nothing, false),
-            (&form(&[(1, 1)], &[], 1), &less_one, &nothing, false),
-            (&form(&[(1, 2)], &[], 0), &less_one, &nothing, false),
-            (&digit, &less_one, &form(&[(2, 1)], &[], 0), false),
-            (&digit, &less_one, &form(&[], &[], 3), false),
-        ];
-        let responses = [5, 7, 11].map(Scalar::from_u64);
-        let (c, publics) = (Scalar::from_u64(13), [Scalar::from_u64(17)]);
-        for (left, right, linear, is_digit) in cases {
-            let products = vec![(left.clone(), right.clone())];
-            let q = QuadraticForm::new("q".into(), products, linear.clone());
-            let value = |form: &Form| form.homogeneous(&responses, c, &publics);
-            let expected = value(left) * value(right) + c * value(linear);
-            assert_eq!(q.homogeneous(&responses, c, &publics), expected);
-            assert_eq!(q.digit.is_some(), is_digit);
-        }
-    }
 }

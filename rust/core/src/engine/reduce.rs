@@ -83,8 +83,11 @@ impl Reducer<'_> {
 
     fn quadratic(&self, id: &str, zero: &Quadratic) -> QuadraticForm {
         let product = |(l, r): &(Linear, Linear)| (self.form(l), self.form(r));
-        let products = zero.products.iter().map(product).collect();
-        QuadraticForm::new(id.into(), products, self.form(&zero.linear))
+        QuadraticForm {
+            id: id.into(),
+            products: zero.products.iter().map(product).collect(),
+            linear: self.form(&zero.linear),
+        }
     }
 }
 
