@@ -113,7 +113,7 @@ def _measure(found: stock.Stock, arguments: argparse.Namespace) -> Figures:
         return [prepare(data) for data in batch]
 
     def read_ahead() -> None:
-        for ready in ahead(prepare_all, batches):
+        for ready in ahead(map(prepare_all, batches)):
             _native.verify_batch(ready)
 
     def single() -> None:

@@ -57,7 +57,6 @@ def test_what_needs_the_folder(bought: World, running: Running) -> None:
     for command in (
         ("ledger", "init"),
         ("ledger", "publish", "www"),
-        ("audit", "--reference"),
         ("serve",),
     ):
         arguments = ("--home", "op", "--ledger", running.url, *command, "--json")

@@ -12,12 +12,12 @@ from zkcredit.ahead import ahead
 
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_results_come_in_order(count: int) -> None:
-    assert list(ahead(lambda i: i * i, range(count))) == [i * i for i in range(count)]
+    assert list(ahead(i * i for i in range(count))) == [i * i for i in range(count)]
 
 
 def test_the_next_item_is_prepared_while_the_last_one_is_used() -> None:
     prepared = [threading.Event() for _ in range(3)]
-    for used in ahead(lambda i: prepared[i].set() or i, range(3)):
+    for used in ahead(prepared[i].set() or i for i in range(3)):
         assert prepared[min(used + 1, 2)].wait(10)
 
 
@@ -29,8 +29,8 @@ def test_it_is_never_further_ahead_than_one() -> None:
             asked.append(i)
             yield i
 
-    for used in ahead(lambda i: i, items()):
-        assert asked == list(range(min(used + 2, 5)))
+    for used in ahead(items()):
+        assert len(asked) in (used + 1, used + 2)
 
 
 def test_an_error_comes_where_the_result_would() -> None:
@@ -39,7 +39,7 @@ def test_an_error_comes_where_the_result_would() -> None:
             raise KeyError(i)
         return i
 
-    found = ahead(prepare, range(5))
+    found = ahead(map(prepare, range(5)))
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(KeyError):
         next(found)
@@ -47,7 +47,7 @@ def test_an_error_comes_where_the_result_would() -> None:
 
 def test_stopping_early_leaves_no_thread() -> None:
     before = threading.active_count()
-    found = ahead(lambda i: i, range(100))
+    found = ahead(range(100))
     assert next(found) == 0
     found.close()
     assert threading.active_count() == before

@@ -127,7 +127,7 @@ class Mirror(StoredLog):
         leaves = self._store.tile(0, own.size // TILE_WIDTH) if own.size % TILE_WIDTH else b""
         frontier = log.Frontier.decode(own.size, own.frontier)
         tree = PublishedTree(tiles_of(source), head, frontier, leaves)
-        for step in _read_ahead(source, own.size, head.size, self._believe):
+        for step in ahead(_steps(source, own.size, head.size, self._believe)):
             self._take(step, head, tree)
             if progress is not None:
                 progress(step.stop, head.size)
@@ -257,15 +257,14 @@ class _Step:
         return self._items
 
 
-def _read_ahead(source: PublishedLog, start: int, stop: int, believe: bool) -> Iterator[_Step]:
-    """Steps that end with a bundle; while one is judged, the next one is read."""
-
-    def load(first: int) -> _Step:
-        last = min((first // TILE_WIDTH + _STEP_BUNDLES) * TILE_WIDTH, stop)
+def _steps(source: PublishedLog, start: int, stop: int, believe: bool) -> Iterator[_Step]:
+    """Entries ``start`` to before ``stop`` in steps that end with a bundle."""
+    while start < stop:
+        last = min((start // TILE_WIDTH + _STEP_BUNDLES) * TILE_WIDTH, stop)
         records: list[Record] = []
         held = 0
         try:
-            for record in source.records(first, last):
+            for record in source.records(start, last):
                 records.append(record)
                 held += sum(len(part) for part in record[1:4] if part)
                 if held > _STEP_BYTES and (record[0] + 1) % TILE_WIDTH == 0:
@@ -273,9 +272,7 @@ def _read_ahead(source: PublishedLog, start: int, stop: int, believe: bool) -> I
                     break
         except MalformedInput as error:
             raise CheckFailed(str(error), check="damaged-entries") from error
-        if [record[0] for record in records] != list(range(first, last)):
-            raise CheckFailed(f"entries {first} to {last - 1} are not all there", check="withheld")
-        return _Step(records, believe)
-
-    aligned = start - start % TILE_WIDTH
-    return ahead(load, (max(i, start) for i in range(aligned, stop, _STEP_BUNDLES * TILE_WIDTH)))
+        if [record[0] for record in records] != list(range(start, last)):
+            raise CheckFailed(f"entries {start} to {last - 1} are not all there", check="withheld")
+        yield _Step(records, believe)
+        start = last
