@@ -88,8 +88,8 @@ def test_the_operator_may_go_on_working(place: Path) -> None:
     assert grown
 
 
-FIRST = "(SELECT MIN(hash) FROM statements)"
-LAST = "(SELECT MAX(hash) FROM statements)"
+FIRST = "(SELECT MIN(hash) FROM statements_main)"
+LAST = "(SELECT MAX(hash) FROM statements_recent)"
 CHANGES = [
     ("UPDATE coordinator SET size=size+1", {"coordinator"}),
     ("UPDATE coordinator SET frontier=zeroblob(length(frontier))", {"coordinator"}),

@@ -133,7 +133,7 @@ def test_preview_shows_what_the_purchase_means(world: World) -> None:
     assert (preview.merchant, preview.amount_minor) == ("Shop 0", 1_250)
     assert preview.available_after_minor == LIMIT - 1_250
     assert set(preview.learns) == {"Shop 0", "Bank", "everybody"}
-    assert any("upper bound" in warning for warning in preview.warnings)
+    assert any("at most 1;" in warning for warning in preview.warnings)
     assert wallet.crowd(world.ledger, world.terms_hash) == 1
     assert wallet.line(1).status == "ready"
 
