@@ -6,6 +6,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit import World, claims, refused, submission, submit_bytes, unchanged
@@ -13,6 +14,7 @@ from kit import World, claims, refused, submission, submit_bytes, unchanged
 from zkcredit.entries import Submission
 from zkcredit.errors import Refused
 from zkcredit.ledger import Receipt
+from zkcredit.ledger.store import Store
 from zkcredit.wallet import Wallet
 
 COUNT = 32
@@ -55,6 +57,41 @@ def test_thirty_two_identical_spends_by_threads_get_equal_answers() -> None:
     assert len(answers) == 1
     assert sum(not result.duplicate for result in results) == 1  # type: ignore[union-attr]
     assert world.ledger.size == size + 1
+
+
+def test_a_twin_that_is_accepted_during_the_look_up_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whichever table is asked when the rival commits, the statement is not taken for a rival."""
+    for table in ("statements", "nullifiers", "payees"):
+        world = World()
+        wallet = world.holder()
+        made = world.spend(wallet, 100)
+        real = Store.lookup
+        waiting = [table]
+
+        def lookup(
+            self: Store,
+            name: str,
+            *rest: Any,
+            real: Any = real,
+            waiting: list[str] = waiting,
+            world: World = world,
+            made: Submission = made,
+        ) -> list[Any]:
+            if waiting == [name]:
+                waiting.clear()
+                found = real(self, name, *rest)
+                assert isinstance(world.ledger.submit(made), Receipt)
+                return found
+            return real(self, name, *rest)
+
+        monkeypatch.setattr(Store, "lookup", lookup)
+        answer = outcome(world, made)
+        monkeypatch.setattr(Store, "lookup", real)
+        assert not waiting
+        assert isinstance(answer, Receipt), table
+        assert answer.duplicate
 
 
 def test_rivals_and_twins_in_one_batch() -> None:

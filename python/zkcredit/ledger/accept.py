@@ -113,8 +113,6 @@ class BatchIndex:
             for index, _ in s.claims
             if index < 1 << 63
         }
-        hashes = (candidate.statement_hash for candidate in batch)
-        self._statements: dict[bytes, int] = dict(store.lookup("statements", "hash", hashes))
         self._nullifiers: dict[tuple[int, bytes], int] = {
             (issuer, nullifier): index
             for nullifier, issuer, index in store.lookup(
@@ -138,6 +136,10 @@ class BatchIndex:
         for index, data in self._spend_entries(claims):
             self._add_claim(index, Entry.decode(data).statement)
         self._first_due: dict[int, int | None] = {}
+        hashes = (candidate.statement_hash for candidate in batch)
+        # Last, as others accept meanwhile and no row goes away: a statement whose nullifier
+        # was found above is found here, too, and answered instead of refused.
+        self._statements: dict[bytes, int] = dict(store.lookup("statements", "hash", hashes))
 
     def _spend_entries(self, claims: set[int]) -> list[tuple[int, bytes]]:
         """The encoded entries of these indexes, as far as there are any."""
