@@ -22,12 +22,11 @@ from zkcredit.cosigner.mirror import PublishedLog, tiles_of
 from zkcredit.cosigner.witness import Request
 from zkcredit.errors import CheckFailed, MalformedInput, StoreError, ZkCreditError
 from zkcredit.ledger import folder, log
-from zkcredit.ledger.limits import read_parts
+from zkcredit.ledger.limits import PART_BYTES, read_parts
 from zkcredit.ledger.note import NOTE_MAX_BYTES, Checkpoint, Note, Signature, parse_signature
 from zkcredit.ledger.quorum import Policy, Verdict
 
 _TIMEOUT_S = 30
-_PART_BYTES = 1 << 16
 _ATTEMPTS = 3
 
 
@@ -161,7 +160,7 @@ def _body(url: str, response: Any) -> bytes:
     deadline = time.monotonic() + _TIMEOUT_S
 
     def parts() -> Iterator[bytes]:
-        while part := response.read1(_PART_BYTES):
+        while part := response.read1(PART_BYTES):
             if time.monotonic() > deadline:
                 raise StoreError(f"{url} answers too slowly")
             yield part

@@ -17,6 +17,8 @@ from zkcredit.ledger.log import HASH_BYTES, TILE_WIDTH
 from zkcredit.ledger.note import NOTE_MAX_BYTES
 from zkcredit.ledger.replies import SEALED_BYTES
 
+PART_BYTES = 1 << 16
+"""How much is read at a time."""
 GENESIS_MAX_BYTES = 4_096
 """A genesis has about 1,500 bytes."""
 TILE_MAX_BYTES = TILE_WIDTH * HASH_BYTES

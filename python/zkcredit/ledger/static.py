@@ -19,7 +19,7 @@ from zkcredit.codec import Reader, Writer
 from zkcredit.errors import CheckFailed, MalformedInput, StateConflict, StoreError
 from zkcredit.ledger import folder, log
 from zkcredit.ledger.genesis import Genesis
-from zkcredit.ledger.limits import file_limit, read_parts
+from zkcredit.ledger.limits import PART_BYTES, file_limit, read_parts
 from zkcredit.ledger.note import Checkpoint, Note
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from zkcredit.ledger.replay import Record
 
 _TIMEOUT_S = 30
-_PART_BYTES = 1 << 16
 
 
 class StaticLog:
@@ -333,7 +332,7 @@ def _read_file(path: Path, limit: int) -> bytes:
 
 
 def _parts(stream: IO[bytes]) -> Iterator[bytes]:
-    while part := stream.read(_PART_BYTES):
+    while part := stream.read(PART_BYTES):
         yield part
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from zkcredit.errors import CallerError, MalformedInput, StoreError, ZkCreditError
-from zkcredit.ledger.limits import file_limit, read_parts
+from zkcredit.ledger.limits import PART_BYTES, file_limit, read_parts
 from zkcredit.service import wire
 from zkcredit.service.problems import CONTENT_TYPE, Problem, error_of
 
@@ -23,7 +23,6 @@ _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _TRIES = 4
 _PAUSE_S = 0.25
 _PAUSE_MAX_S = 5.0
-_PART_BYTES = 1 << 16
 _AGAIN = (
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
@@ -176,7 +175,7 @@ class Client:
         response = self._http.send(request, stream=True)
         try:  # bytes as they come: what is compressed may be any size unpacked
             announced = response.headers.get("content-length")
-            parts = response.iter_raw(_PART_BYTES)
+            parts = response.iter_raw(PART_BYTES)
             content = read_parts(request.url.path, parts, limit, announced)
         finally:
             response.close()

@@ -275,9 +275,8 @@ class Wallet:
         pending = found.pending
         if pending is not None and pending.kind == Kind.STATEMENT:
             return _submission(pending)
-        if found.token is None or (pending is not None and pending.index is not None):
-            raise found.not_ready()
-        if found.status == DISPUTED:
+        waits = pending is not None and pending.index is not None
+        if found.token is None or waits or found.status == DISPUTED:
             raise found.not_ready()
         period = found.token.period
         if period >= ledger.registry.current_period(found.terms_hash):
