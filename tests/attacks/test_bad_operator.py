@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.integration.test_ledger_proofs import Bank
 from tests.support.cosignerkit import Forger, cosigner_of, publish
-from tests.support.ledgerkit import Clock, World, stub_engine, tag
+from tests.support.ledgerkit import World, stubbed_world, tag
 
 from zkcredit import digests
 from zkcredit.auditor import audit
@@ -27,13 +27,7 @@ from zkcredit.ledger import Operator, log
 from zkcredit.ledger.note import Checkpoint, Note
 from zkcredit.ledger.static import StaticSource, bundle_path, decode_bundle, encode_bundle
 
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    stub_engine(monkeypatch)
-    clock = Clock()
-    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
-        yield World(ledger, clock)
+world = pytest.fixture(stubbed_world)
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 from tests.support.cosignerkit import cosigner_of, publish
-from tests.support.ledgerkit import Clock, World, stub_engine
+from tests.support.ledgerkit import World, stubbed_world
 
 from zkcredit import _native
 from zkcredit.cosigner.collect import collect
 from zkcredit.cosigner.keys import Role
 from zkcredit.entries import ENTRY_MAX_BYTES
 from zkcredit.errors import CheckFailed
-from zkcredit.ledger import Operator, limits
+from zkcredit.ledger import limits
 from zkcredit.ledger.note import NOTE_MAX_BYTES
 from zkcredit.ledger.quorum import Party, Policy
 from zkcredit.ledger.static import StaticSource
@@ -103,14 +103,13 @@ def endless(public: Path) -> Iterator[Endless]:
             thread.join()
 
 
+stubbed = pytest.fixture(stubbed_world)
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    stub_engine(monkeypatch)
-    clock = Clock()
-    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
-        world = World(ledger, clock)
-        ledger.submit_many([world.prove(world.spend(i)) for i in range(300)])
-        yield world
+def world(stubbed: World) -> World:
+    stubbed.ledger.submit_many([stubbed.prove(stubbed.spend(i)) for i in range(300)])
+    return stubbed
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clikit import PASSPHRASE, World, call, environment, spawn
@@ -205,16 +206,21 @@ assert not loaded, loaded
 """
 
 
-def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"HEAVY = {HEAVY!r}\n{_HELP}"],
+def python(*arguments: str, cwd: Path, text: bool = True) -> subprocess.CompletedProcess[Any]:
+    """The interpreter on its own, as users have it."""
+    return subprocess.run(
+        [sys.executable, *arguments],
         env=environment(),
-        cwd=tmp_path,
+        cwd=cwd,
         capture_output=True,
-        text=True,
+        text=text,
         check=False,
         timeout=60,
     )
+
+
+def test_help_of_every_command_loads_nothing_heavy(tmp_path: Path) -> None:
+    done = python("-c", f"HEAVY = {HEAVY!r}\n{_HELP}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = set(done.stdout.splitlines())
     wanted = {
@@ -315,26 +321,11 @@ run()
 
 @pytest.mark.parametrize("module", ["click", "zkcredit.cli", "zkcredit.cli.output"])
 def test_interrupted_while_it_loads(tmp_path: Path, module: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _EARLY, module],
-        env=environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = python("-c", _EARLY, module, cwd=tmp_path, text=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_as_a_module(tmp_path: Path) -> None:
     for module in ("zkcredit", "zkcredit.cli"):
-        done = subprocess.run(
-            [sys.executable, "-m", module, "--version"],
-            env=environment(),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = python("-m", module, "--version", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (0, f"zkcredit {__version__}\n")

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -241,6 +242,14 @@ class World:
     def submit(self, statement: Statement, note: object = 0) -> Receipt:
         """Submits a statement with its toy proof."""
         return self.ledger.submit(self.prove(statement, note))
+
+
+def stubbed_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """What fixtures give that need a ledger in a folder, and no real proofs."""
+    stub_engine(monkeypatch)
+    clock = Clock()
+    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
+        yield World(ledger, clock)
 
 
 def payee_key(name: object) -> bytes:

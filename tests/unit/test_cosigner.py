@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.cosignerkit import NOW_S, Forger, cosigner_of, publish
-from tests.support.ledgerkit import Clock, World, payee_key, stub_engine, tag
+from tests.support.ledgerkit import World, payee_key, stubbed_world, tag
 from tlog_scales.backend import make_backend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey, VkeySet
@@ -24,13 +24,7 @@ from zkcredit.ledger import Operator
 from zkcredit.ledger.note import Checkpoint, KeyKind, Note
 from zkcredit.ledger.static import StaticSource
 
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    stub_engine(monkeypatch)
-    clock = Clock()
-    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
-        yield World(ledger, clock)
+world = pytest.fixture(stubbed_world)
 
 
 @pytest.fixture

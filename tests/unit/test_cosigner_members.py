@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledgerkit import Clock, World, bls_key, cosigner_keys, member_of, stub_engine
+from ledgerkit import World, bls_key, cosigner_keys, member_of, stubbed_world
 from tests.support.cosignerkit import Forger, cosigner_of, publish
 
 from zkcredit import digests
@@ -25,12 +25,7 @@ NAMES = ("a", "b", "c", "d")
 KEYS = {name: cosigner_keys(f"{name}.example/{Role.RULES}") for name in (*NAMES, "e", "f")}
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    stub_engine(monkeypatch)
-    clock = Clock()
-    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
-        yield World(ledger, clock)
+world = pytest.fixture(stubbed_world)
 
 
 def proposal(world: World, names: Sequence[str], threshold: int | None = None) -> MembersStatement:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.support.cosignerkit import NOW_S, Forger, cosigner_of, publish
-from tests.support.ledgerkit import Clock, World, stub_engine, tag
+from tests.support.ledgerkit import World, stubbed_world, tag
 
 from zkcredit.cosigner.keys import Role
 from zkcredit.cosigner.mirror import Mirror
@@ -25,12 +25,7 @@ MEMBERS = [Ed25519Signer(f"m{i}.example", bytes([i + 1]) * 32, cosigner=True) fo
 STRANGERS = [Ed25519Signer(f"m{i}.example", bytes([i + 9]) * 32, cosigner=True) for i in range(4)]
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    stub_engine(monkeypatch)
-    clock = Clock()
-    with Operator.create(tmp_path / "ledger", clock=clock) as ledger:
-        yield World(ledger, clock)
+world = pytest.fixture(stubbed_world)
 
 
 @pytest.fixture
